@@ -1,0 +1,224 @@
+/*
+ * libshmd: shared memory segments by key, from the shmd service of this machine.
+ *
+ * A client is one connection to the daemon, a segment one piece of memory mapped into this process. After opening, the
+ * memory is plain memory: no call, no copy, no daemon.
+ *
+ * Errors. Functions that return int return 0, or a negative errno value. shmd_last_error() then says more. The values:
+ *   -ENOENT       NoSuchSegment          -EEXIST       SegmentExists
+ *   -ERANGE       SizeMismatch: the existing segment is smaller than asked for
+ *   -EINVAL       InvalidKey, InvalidParameter, or a null pointer where none may be
+ *   -EACCES       PermissionDenied       -EDQUOT       QuotaExceeded
+ *   -ENOMEM       OutOfMemory, or none left in this process
+ *   -ENOTSUP      the daemon does not have this method
+ *   -ECONNREFUSED no daemon answers at the socket (also -ENOENT's place when the socket file is missing)
+ *   -ECONNRESET   the daemon went away before it answered: the request may or may not have been carried out
+ *   -EPROTO       the answer makes no sense; the connection is given up
+ *   -EREMOTEIO    an error that this version does not know; its name is in shmd_last_error()
+ * and whatever socket(2), connect(2) and mmap(2) give.
+ *
+ * Threads. All functions may be called from any thread. Calls on one client wait for each other, except
+ * shmd_open_wait(). A segment may be used by many threads but must be closed by one.
+ *
+ * fork(2). The child keeps its parent's mappings; its first call on an inherited client makes a connection of its own.
+ * Grants stay with the process that got them: closing an inherited segment in the child only unmaps it there.
+ *
+ * Users. After a change of the effective user or group the next call connects anew, as that user.
+ *
+ * Restarts. When the daemon was restarted, the next call connects anew. Mapped memory stays mapped throughout.
+ */
+#ifndef SHMD_SHMD_H
+#define SHMD_SHMD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define SHMD_API __attribute__((visibility("default")))
+#else
+#define SHMD_API
+#endif
+
+/* Bytes that hold any key and its terminating NUL. */
+#define SHMD_KEY_SIZE 256
+
+/* A connection to the daemon. */
+typedef struct shmd_client shmd_client;
+
+/* A segment mapped into this process. */
+typedef struct shmd_segment shmd_segment;
+
+/* What is granted. The kernel enforces it: a write to memory opened with SHMD_READ is a SIGSEGV. */
+typedef enum shmd_access { SHMD_READ = 0, SHMD_WRITE = 1 } shmd_access;
+
+/* Whether shmd_create() fails with -EEXIST when the key is taken, or opens that segment. */
+typedef enum shmd_create_mode { SHMD_CREATE_NEW = 0, SHMD_CREATE_ANY = 1 } shmd_create_mode;
+
+/* How much of the memory is there after shmd_create(): all of it reserved; also zeroed already; or nothing yet. */
+typedef enum shmd_reserve {
+    SHMD_RESERVE_ALLOCATE = 0,
+    SHMD_RESERVE_POPULATE = 1,
+    SHMD_RESERVE_LAZY = 2
+} shmd_reserve;
+
+/* How long a segment lasts: until deleted, or until the last grant ends. */
+typedef enum shmd_lifetime { SHMD_LIFETIME_PERSISTENT = 0, SHMD_LIFETIME_ATTACHED = 1 } shmd_lifetime;
+
+typedef enum shmd_state { SHMD_STAGED = 0, SHMD_LIVE = 1, SHMD_DELETED = 2 } shmd_state;
+
+/* A name and a text that travel with a segment. UTF-8. Name 1 to 63 bytes, value up to 1024, 32 labels of 4096 bytes in
+ * all. */
+typedef struct shmd_label {
+    const char *name;
+    const char *value;
+} shmd_label;
+
+/* Options of shmd_create(). Begin with SHMD_CREATE_OPTIONS_INIT, which holds the defaults, and change what you need. */
+typedef struct shmd_create_options {
+    size_t struct_size;           /* sizeof(shmd_create_options) of the caller; lets the struct grow */
+    unsigned mode;                /* permission bits, 0 to 0777; default 0600 */
+    shmd_create_mode create_mode; /* default SHMD_CREATE_NEW */
+    shmd_access access;           /* default SHMD_WRITE */
+    shmd_reserve reserve;         /* default SHMD_RESERVE_ALLOCATE */
+    shmd_lifetime lifetime;       /* default SHMD_LIFETIME_PERSISTENT */
+    int staged;                   /* not 0: invisible until shmd_publish(); default 0 */
+    const shmd_label *labels;     /* borrowed during the call; may be NULL */
+    size_t label_count;
+} shmd_create_options;
+
+#define SHMD_CREATE_OPTIONS_INIT                                                                       \
+    {                                                                                                  \
+        sizeof(shmd_create_options), 0600, SHMD_CREATE_NEW, SHMD_WRITE, SHMD_RESERVE_ALLOCATE,         \
+            SHMD_LIFETIME_PERSISTENT, 0, NULL, 0                                                       \
+    }
+
+/* What the daemon knows of a segment. Owned by the library: read it, free it with shmd_info_free(). New fields may come
+ * at the end. Sizes are bytes, times microseconds of CLOCK_REALTIME since 1970; a time of -1 means never. */
+typedef struct shmd_info {
+    const struct shmd_info *next; /* the next one of shmd_list(), or NULL */
+    int64_t id;                   /* never reused */
+    const char *key;              /* NULL while staged, after deletion, and when the key was taken over */
+    uint64_t size_bytes;
+    unsigned mode;
+    uint32_t owner_uid, owner_gid;
+    uint32_t creator_uid, creator_gid;
+    int32_t creator_pid;
+    shmd_state state;
+    int sealed;
+    int evictable;
+    uint64_t attachments; /* grants that have not ended */
+    int64_t created_usec, attached_usec, detached_usec, changed_usec, expires_usec;
+    const shmd_label *labels;
+    size_t label_count;
+} shmd_info;
+
+/* More about an error. Every pointer is valid until the next call of this library in the same thread. */
+typedef struct shmd_error {
+    int code;               /* what the function returned, negative */
+    const char *name;       /* the Varlink error, such as "io.shmd.Segments.NoSuchSegment"; "" when it arose here */
+    const char *parameters; /* the Varlink error's parameters, a JSON object; "{}" when it arose here */
+    const char *message;    /* what was tried and why it failed, for people */
+} shmd_error;
+
+/* The library's version, such as "0.1.0". Static. */
+SHMD_API const char *shmd_version(void);
+
+/* The error of the last call that failed in this thread. Never NULL; code is 0 when none has failed. */
+SHMD_API const shmd_error *shmd_last_error(void);
+
+/*
+ * Connects to the daemon at this path. NULL looks for it: $SHMD_SOCKET, the system instance at
+ * /run/shmd/io.shmd.Segments, the user instance below $XDG_RUNTIME_DIR. The caller owns *client.
+ */
+SHMD_API int shmd_connect(const char *path, shmd_client **client);
+
+/* The same, for the control socket: shmd_call() is what it is good for. NULL: $SHMD_CONTROL_SOCKET, and so on. */
+SHMD_API int shmd_connect_control(const char *path, shmd_client **client);
+
+/* The path that the client is connected to. Valid as long as the client. */
+SHMD_API const char *shmd_socket_path(const shmd_client *client);
+
+/* Frees the client. Its open segments stay open. NULL is allowed. */
+SHMD_API void shmd_disconnect(shmd_client *client);
+
+/*
+ * Creates a segment of size bytes of zeros and maps it. key: NULL makes up one that cannot be guessed. options: NULL for
+ * the defaults. The caller owns *segment. A new segment is granted whatever its mode is; the mode decides for all later
+ * opens. With SHMD_CREATE_ANY an existing segment is opened, of its own size; see shmd_created().
+ * -EEXIST, -ERANGE, -EINVAL, -EACCES, -EDQUOT, -ENOMEM.
+ */
+SHMD_API int shmd_create(shmd_client *client, const char *key, uint64_t size, const shmd_create_options *options,
+                         shmd_segment **segment);
+
+/* Maps the segment that has this key or id. The caller owns *segment. -ENOENT, -EACCES, -EINVAL, -EDQUOT. */
+SHMD_API int shmd_open(shmd_client *client, const char *key, shmd_access access, shmd_segment **segment);
+SHMD_API int shmd_open_id(shmd_client *client, int64_t id, shmd_access access, shmd_segment **segment);
+
+/*
+ * As shmd_open(), but waits up to timeout_usec microseconds for the key to appear; -1 waits without an end. Other calls
+ * on this client go on meanwhile. -ENOENT when the time is over.
+ */
+SHMD_API int shmd_open_wait(shmd_client *client, const char *key, shmd_access access, int64_t timeout_usec,
+                            shmd_segment **segment);
+
+/*
+ * Gives a staged segment its key, NULL for the one named at shmd_create(), and makes it visible with all that was
+ * written before. replace not 0: takes the key over from the segment that has it, whose holders keep it.
+ * -EEXIST, -EACCES, -EINVAL.
+ */
+SHMD_API int shmd_publish(shmd_segment *segment, const char *key, int replace);
+
+/*
+ * Unmaps a segment, ends its grant and frees it. NULL is allowed. Pointers into its memory are invalid afterwards. The
+ * daemon is told without waiting for it: a call on the same client sees the grant ended, another process a moment later.
+ */
+SHMD_API void shmd_close(shmd_segment *segment);
+
+/* The first byte. Page-aligned, valid until shmd_close(). Writing needs SHMD_WRITE. */
+SHMD_API void *shmd_data(const shmd_segment *segment);
+/* The size in bytes, exactly as created. */
+SHMD_API uint64_t shmd_size(const shmd_segment *segment);
+/* What was granted. */
+SHMD_API shmd_access shmd_segment_access(const shmd_segment *segment);
+/* Not 0 when shmd_create() made the segment, 0 when it or shmd_open() found it. */
+SHMD_API int shmd_created(const shmd_segment *segment);
+/* The grant's number, 1 to 2^32-1. */
+SHMD_API uint32_t shmd_attachment(const shmd_segment *segment);
+/* The daemon's description at the time of the grant, or of shmd_publish(). Owned by the segment. */
+SHMD_API const shmd_info *shmd_segment_info(const shmd_segment *segment);
+
+/* Describes the segment that has this key or id. Free *info with shmd_info_free(). -ENOENT, -EACCES, -EINVAL. */
+SHMD_API int shmd_describe(shmd_client *client, const char *key, shmd_info **info);
+SHMD_API int shmd_describe_id(shmd_client *client, int64_t id, shmd_info **info);
+
+/*
+ * Lists the live segments that this user may describe and whose key begins with prefix; NULL lists all. *first is the
+ * first of a chain along `next`, or NULL when there is none. One shmd_info_free(*first) frees the chain.
+ */
+SHMD_API int shmd_list(shmd_client *client, const char *prefix, shmd_info **first);
+
+/* Frees an info and the chain that hangs on it. NULL is allowed. */
+SHMD_API void shmd_info_free(shmd_info *info);
+
+/* Deletes a segment. The key is free at once; whoever has it mapped keeps the memory. -ENOENT, -EACCES, -EINVAL. */
+SHMD_API int shmd_delete(shmd_client *client, const char *key);
+SHMD_API int shmd_delete_id(shmd_client *client, int64_t id);
+
+/* Writes the key that stands for a System V integer key: 0xff3 gives "sysv:0x00000ff3". */
+SHMD_API void shmd_sysv_key(int32_t key, char out[SHMD_KEY_SIZE]);
+
+/*
+ * Any Varlink call that answers once and passes no descriptors: for methods that this library has no function for.
+ * parameters: a JSON object, or NULL. *reply: the reply's parameters, a JSON object; free(3) it.
+ */
+SHMD_API int shmd_call(shmd_client *client, const char *method, const char *parameters, char **reply);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,277 @@
+// Calls: from JSON with everything checked, and to JSON.
+#include <algorithm>
+#include <array>
+
+#include "json_fields.hpp"
+#include "key.hpp"
+#include "limits.hpp"
+#include "messages.hpp"
+
+namespace shmd {
+namespace {
+
+using json::Fields;
+using json::Json;
+using json::OrderedJson;
+
+constexpr std::size_t utf8_whole_bytes(std::string_view text, std::size_t limit) {
+    if (text.size() <= limit) return text.size();
+    while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xc0) == 0x80) limit--;
+    return limit;
+}
+
+// Names come back in errors; a hostile one is not sent back whole.
+std::string shortened(std::string_view text) { return std::string(text.substr(0, utf8_whole_bytes(text, 256))); }
+
+Result<CallBody> finish(Fields& fields, CallBody body) {
+    fields.no_others();
+    if (fields.bad_field()) return Error::invalid_parameter(shortened(*fields.bad_field()));
+    return body;
+}
+
+std::optional<Error> check_key(const std::optional<std::string>& key) {
+    if (key && !is_valid_key(*key)) return Error::invalid_key(shortened(*key));
+    return std::nullopt;
+}
+
+void read_target(Fields& fields, Target& target) {
+    fields.allow("key", target.key).allow("id", target.id);
+    if (!target.key && !target.id) fields.fail("key");
+    if (target.key && target.id) fields.fail("id");
+}
+
+bool labels_fit(const Labels& labels) {
+    std::size_t total = 0;
+    for (const auto& [name, value] : labels) {
+        total += name.size() + value.size();
+        if (name.empty() || name.size() > limits::label_name_bytes || value.size() > limits::label_value_bytes) {
+            return false;
+        }
+    }
+    return labels.size() <= limits::labels && total <= limits::labels_bytes;
+}
+
+Result<CallBody> decode_get_info(const Json& parameters) {
+    Fields fields(parameters);
+    return finish(fields, GetInfo{});
+}
+
+Result<CallBody> decode_get_interface_description(const Json& parameters) {
+    GetInterfaceDescription call;
+    Fields fields(parameters);
+    fields.require("interface", call.interface);
+    return finish(fields, std::move(call));
+}
+
+Result<CallBody> decode_create(const Json& parameters) {
+    Create call;
+    Fields fields(parameters);
+    fields.allow("key", call.key)
+        .require("sizeBytes", call.size_bytes)
+        .allow("mode", call.mode)
+        .allow("createMode", call.create_mode)
+        .allow("access", call.access)
+        .allow("reserve", call.reserve)
+        .allow("staged", call.staged)
+        .allow("lifetime", call.lifetime)
+        .allow("labels", call.labels);
+    if (call.size_bytes < 1) fields.fail("sizeBytes");
+    if (call.mode && (*call.mode < 0 || *call.mode > limits::mode_bits)) fields.fail("mode");
+    if (call.labels && !labels_fit(*call.labels)) fields.fail("labels");
+    if (call.staged == true && call.create_mode == CreateMode::any) fields.fail("createMode");
+    auto bad_key = check_key(call.key);
+    auto body = finish(fields, std::move(call));
+    if (body && bad_key) return std::move(*bad_key);
+    return body;
+}
+
+Result<CallBody> decode_open(const Json& parameters) {
+    Open call;
+    Fields fields(parameters);
+    read_target(fields, call.target);
+    fields.require("access", call.access).allow("waitUsec", call.wait_usec);
+    if (call.wait_usec && (*call.wait_usec < 0 || !call.target.key)) fields.fail("waitUsec");
+    auto bad_key = check_key(call.target.key);
+    auto body = finish(fields, std::move(call));
+    if (body && bad_key) return std::move(*bad_key);
+    return body;
+}
+
+Result<CallBody> decode_detach(const Json& parameters) {
+    Detach call;
+    Fields fields(parameters);
+    fields.require("attachment", call.attachment);
+    if (call.attachment == 0) fields.fail("attachment");
+    return finish(fields, call);
+}
+
+Result<CallBody> decode_publish(const Json& parameters) {
+    Publish call;
+    Fields fields(parameters);
+    fields.require("attachment", call.attachment).allow("key", call.key).allow("replace", call.replace);
+    if (call.attachment == 0) fields.fail("attachment");
+    auto bad_key = check_key(call.key);
+    auto body = finish(fields, std::move(call));
+    if (body && bad_key) return std::move(*bad_key);
+    return body;
+}
+
+template <typename T>
+Result<CallBody> decode_target_only(const Json& parameters) {
+    T call;
+    Fields fields(parameters);
+    read_target(fields, call.target);
+    auto bad_key = check_key(call.target.key);
+    auto body = finish(fields, std::move(call));
+    if (body && bad_key) return std::move(*bad_key);
+    return body;
+}
+
+Result<CallBody> decode_list(const Json& parameters) {
+    List call;
+    Fields fields(parameters);
+    fields.allow("prefix", call.prefix);
+    if (call.prefix && !is_valid_prefix(*call.prefix)) fields.fail("prefix");
+    return finish(fields, std::move(call));
+}
+
+template <typename T>
+Result<CallBody> decode_without_parameters(const Json& parameters) {
+    Fields fields(parameters);
+    return finish(fields, T{});
+}
+
+struct Method {
+    std::string_view name;
+    Result<CallBody> (*decode)(const Json& parameters);
+};
+
+constexpr std::array methods{
+    Method{Open::method, decode_open},
+    Method{Detach::method, decode_detach},
+    Method{Create::method, decode_create},
+    Method{Publish::method, decode_publish},
+    Method{Describe::method, decode_target_only<Describe>},
+    Method{List::method, decode_list},
+    Method{Delete::method, decode_target_only<Delete>},
+    Method{GetStatus::method, decode_without_parameters<GetStatus>},
+    Method{GetUsage::method, decode_without_parameters<GetUsage>},
+    Method{GetInfo::method, decode_get_info},
+    Method{GetInterfaceDescription::method, decode_get_interface_description},
+};
+static_assert(methods.size() == std::variant_size_v<CallBody>, "every call has a decoder");
+
+Result<CallBody> decode_body(const std::string& method, const Json& parameters, Endpoint endpoint) {
+    std::size_t dot = method.rfind('.');
+    std::string_view interface = std::string_view(method).substr(0, dot == std::string::npos ? 0 : dot);
+    auto served = served_interfaces(endpoint);
+    if (dot == std::string::npos || std::find(served.begin(), served.end(), interface) == served.end()) {
+        return Error{ErrorCode::interface_not_found, shortened(interface)};
+    }
+    for (const Method& known : methods) {
+        if (known.name == method) return known.decode(parameters);
+    }
+    return Error{ErrorCode::method_not_found, shortened(method)};
+}
+
+// ---- To JSON ----
+
+template <typename T>
+void put(OrderedJson& out, const char* name, const std::optional<T>& value) {
+    if (!value) return;
+    if constexpr (std::is_enum_v<T>) {
+        out.emplace(name, json::enum_name(*value));
+    } else {
+        out.emplace(name, *value);
+    }
+}
+
+void put(OrderedJson& out, const Target& target) {
+    put(out, "key", target.key);
+    put(out, "id", target.id);
+}
+
+struct EncodeParameters {
+    OrderedJson& out;
+
+    void operator()(const GetInfo&) const {}
+    void operator()(const GetInterfaceDescription& call) const { out.emplace("interface", call.interface); }
+    void operator()(const Create& call) const {
+        put(out, "key", call.key);
+        out.emplace("sizeBytes", call.size_bytes);
+        put(out, "mode", call.mode);
+        put(out, "createMode", call.create_mode);
+        put(out, "access", call.access);
+        put(out, "reserve", call.reserve);
+        put(out, "staged", call.staged);
+        put(out, "lifetime", call.lifetime);
+        put(out, "labels", call.labels);
+    }
+    void operator()(const Open& call) const {
+        put(out, call.target);
+        out.emplace("access", json::enum_name(call.access));
+        put(out, "waitUsec", call.wait_usec);
+    }
+    void operator()(const Detach& call) const { out.emplace("attachment", call.attachment); }
+    void operator()(const Publish& call) const {
+        out.emplace("attachment", call.attachment);
+        put(out, "key", call.key);
+        put(out, "replace", call.replace);
+    }
+    void operator()(const Describe& call) const { put(out, call.target); }
+    void operator()(const List& call) const { put(out, "prefix", call.prefix); }
+    void operator()(const Delete& call) const { put(out, call.target); }
+    void operator()(const GetStatus&) const {}
+    void operator()(const GetUsage&) const {}
+};
+
+std::optional<Violation> check_envelope(const Json& message) {
+    if (message.is_discarded()) return Violation{"not JSON, or nested too deep"};
+    if (!message.is_object()) return Violation{"not a JSON object"};
+    int flags = 0;
+    for (const auto& [name, value] : message.items()) {
+        if (name == "method") {
+            if (!value.is_string()) return Violation{"'method' is not a string"};
+        } else if (name == "parameters") {
+            if (!value.is_object() && !value.is_null()) return Violation{"'parameters' is not an object"};
+        } else if (name == "oneway" || name == "more" || name == "upgrade") {
+            if (!value.is_boolean()) return Violation{"'" + name + "' is not a boolean"};
+            flags += value.get<bool>() ? 1 : 0;
+        } else {
+            return Violation{"a top-level field that Varlink does not have"};
+        }
+    }
+    if (!message.contains("method")) return Violation{"no method"};
+    if (flags > 1) return Violation{"more than one of oneway, more and upgrade"};
+    return std::nullopt;
+}
+
+}  // namespace
+
+std::variant<Call, Violation> decode_call(std::string_view message, Endpoint endpoint) {
+    Json parsed = json::parse(message);
+    if (auto violation = check_envelope(parsed)) return std::move(*violation);
+
+    const auto& method = parsed["method"].get_ref<const std::string&>();
+    CallFlags flags{parsed.value("oneway", false), parsed.value("more", false)};
+    if (parsed.value("upgrade", false)) {
+        return Call{flags, Error{ErrorCode::method_not_implemented, shortened(method)}};
+    }
+    static const Json no_parameters = Json::object();
+    auto found = parsed.find("parameters");
+    const Json& parameters = found == parsed.end() || found->is_null() ? no_parameters : *found;
+    return Call{flags, decode_body(method, parameters, endpoint)};
+}
+
+std::string encode_call(const CallBody& body, CallFlags flags) {
+    OrderedJson parameters = OrderedJson::object();
+    std::visit(EncodeParameters{parameters}, body);
+    OrderedJson message = OrderedJson::object();
+    message.emplace("method", std::visit([](const auto& call) { return call.method; }, body));
+    if (!parameters.empty()) message.emplace("parameters", std::move(parameters));
+    if (flags.oneway) message.emplace("oneway", true);
+    if (flags.more) message.emplace("more", true);
+    return message.dump();
+}
+
+}  // namespace shmd

@@ -1,0 +1,143 @@
+#include "frame.hpp"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+namespace shmd {
+namespace {
+
+constexpr std::size_t read_chunk = 4096;
+
+// Takes every descriptor out of the control messages; those beyond `room` are closed here.
+bool take_descriptors(msghdr& message, std::size_t room, std::deque<UniqueFd>& out) {
+    bool fits = true;
+    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+        std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (std::size_t i = 0; i < count; i++) {
+            int fd = -1;
+            std::memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof fd);
+            UniqueFd owned(fd);
+            if (out.size() < room) {
+                out.push_back(std::move(owned));
+            } else {
+                fits = false;
+            }
+        }
+    }
+    return fits;
+}
+
+}  // namespace
+
+IoStatus FrameReader::read_from(int socket, int flags) {
+    if (begin_ > 0) {
+        buffer_.erase(0, begin_);
+        scanned_ -= begin_;
+        begin_ = 0;
+    }
+    std::size_t old_size = buffer_.size();
+    // Grow with the message, so that a large one costs few calls and an idle connection costs nothing.
+    std::size_t chunk = std::clamp(old_size, read_chunk, std::size_t{1} << 18);
+    buffer_.resize(old_size + std::min(chunk, max_bytes_ + 1 - std::min(old_size, max_bytes_)));
+
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * limits::message_fds)];
+    iovec data{buffer_.data() + old_size, buffer_.size() - old_size};
+    msghdr message{};
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    if (max_fds_ > 0) {
+        message.msg_control = control;
+        message.msg_controllen = sizeof control;
+    }
+    ssize_t count = 0;
+    do {
+        count = ::recvmsg(socket, &message, flags | MSG_CMSG_CLOEXEC);
+    } while (count < 0 && errno == EINTR);
+    int error = errno;
+
+    buffer_.resize(old_size + static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+    if (buffer_.empty()) std::string().swap(buffer_);
+    if (count < 0) {
+        errno = error;
+        if (error == EAGAIN || error == EWOULDBLOCK) return IoStatus::would_block;
+        return error == ECONNRESET ? IoStatus::closed : IoStatus::failed;
+    }
+    if (count == 0) return IoStatus::closed;
+    if (max_fds_ > 0 && !take_descriptors(message, max_fds_, fds_)) return IoStatus::too_large;
+    return check_limit();
+}
+
+// A message is over the limit when the bytes after the last NUL are: what comes before them is whole.
+IoStatus FrameReader::check_limit() {
+    if (buffer_.size() - begin_ <= max_bytes_) return IoStatus::done;
+    return buffer_.find('\0', scanned_) - begin_ <= max_bytes_ ? IoStatus::done : IoStatus::too_large;
+}
+
+std::optional<std::string_view> FrameReader::next() {
+    std::size_t end = buffer_.find('\0', scanned_);
+    if (end == std::string::npos) {
+        scanned_ = buffer_.size();
+        if (begin_ == buffer_.size()) {
+            std::string().swap(buffer_);
+            begin_ = scanned_ = 0;
+        }
+        return std::nullopt;
+    }
+    std::string_view message(buffer_.data() + begin_, end - begin_);
+    begin_ = scanned_ = end + 1;
+    return message;
+}
+
+UniqueFd FrameReader::take_fd() {
+    if (fds_.empty()) return {};
+    UniqueFd fd = std::move(fds_.front());
+    fds_.pop_front();
+    return fd;
+}
+
+void FrameWriter::start(Frame frame) {
+    frame_ = std::move(frame);
+    frame_.bytes.push_back('\0');
+    sent_ = 0;
+}
+
+IoStatus FrameWriter::write_to(int socket, int flags) {
+    while (!idle()) {
+        alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * limits::message_fds)];
+        iovec data{frame_.bytes.data() + sent_, frame_.bytes.size() - sent_};
+        msghdr message{};
+        message.msg_iov = &data;
+        message.msg_iovlen = 1;
+        std::size_t fd_count = std::min(frame_.fds.size(), limits::message_fds);
+        if (fd_count > 0) {
+            message.msg_control = control;
+            message.msg_controllen = CMSG_SPACE(sizeof(int) * fd_count);
+            cmsghdr* header = CMSG_FIRSTHDR(&message);
+            header->cmsg_level = SOL_SOCKET;
+            header->cmsg_type = SCM_RIGHTS;
+            header->cmsg_len = CMSG_LEN(sizeof(int) * fd_count);
+            for (std::size_t i = 0; i < fd_count; i++) {
+                int fd = frame_.fds[i].get();
+                std::memcpy(CMSG_DATA(header) + i * sizeof(int), &fd, sizeof fd);
+            }
+        }
+        ssize_t count = ::sendmsg(socket, &message, flags | MSG_NOSIGNAL);
+        if (count < 0) {
+            if (errno == EINTR) continue;
+            if (errno == EAGAIN || errno == EWOULDBLOCK) return IoStatus::would_block;
+            return errno == EPIPE || errno == ECONNRESET ? IoStatus::closed : IoStatus::failed;
+        }
+        frame_.fds.clear();
+        sent_ += static_cast<std::size_t>(count);
+    }
+    frame_ = {};
+    sent_ = 0;
+    return IoStatus::done;
+}
+
+}  // namespace shmd

@@ -1,0 +1,29 @@
+// The numbers of the protocol: what either side may send, and what a segment may carry.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace shmd::limits {
+
+/// Bytes of one message, without the NUL that ends it.
+inline constexpr std::size_t message_bytes = std::size_t{1} << 20;
+/// Arrays and objects inside one another in one message.
+inline constexpr int message_depth = 32;
+/// Descriptors with one message: SCM_MAX_FD in the kernel.
+inline constexpr std::size_t message_fds = 253;
+
+inline constexpr std::size_t key_bytes = 255;
+
+inline constexpr std::size_t labels = 32;
+inline constexpr std::size_t label_name_bytes = 63;
+inline constexpr std::size_t label_value_bytes = 1024;
+inline constexpr std::size_t labels_bytes = 4096;
+
+/// The largest integer that every JSON implementation keeps exactly: 2^53-1.
+inline constexpr std::int64_t integer = (std::int64_t{1} << 53) - 1;
+
+inline constexpr int mode_bits = 0777;
+inline constexpr int default_mode = 0600;
+
+}  // namespace shmd::limits

@@ -1,0 +1,207 @@
+// The calls and replies of every interface, typed, and their JSON. Whatever decode_call() lets through obeys the IDL
+// and the limits: handlers need not look again. No JSON type leaves this directory.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "result.hpp"
+#include "types.hpp"
+
+namespace shmd {
+
+/// The two sockets. Each serves its own interface and org.varlink.service.
+enum class Endpoint { segments, control };
+
+// ---- Calls. Each names its method; the fields are those of the IDL. ----
+
+/// Names a segment by exactly one of both.
+struct Target {
+    std::optional<std::string> key;
+    std::optional<std::int64_t> id;
+    bool operator==(const Target&) const = default;
+};
+
+struct GetInfo {
+    static constexpr std::string_view method = "org.varlink.service.GetInfo";
+    bool operator==(const GetInfo&) const = default;
+};
+struct GetInterfaceDescription {
+    static constexpr std::string_view method = "org.varlink.service.GetInterfaceDescription";
+    std::string interface;
+    bool operator==(const GetInterfaceDescription&) const = default;
+};
+struct Create {
+    static constexpr std::string_view method = "io.shmd.Segments.Create";
+    std::optional<std::string> key;
+    std::int64_t size_bytes = 0;
+    std::optional<int> mode;
+    std::optional<CreateMode> create_mode;
+    std::optional<Access> access;
+    std::optional<Reserve> reserve;
+    std::optional<bool> staged;
+    std::optional<Lifetime> lifetime;
+    std::optional<Labels> labels;
+    bool operator==(const Create&) const = default;
+};
+struct Open {
+    static constexpr std::string_view method = "io.shmd.Segments.Open";
+    Target target;
+    Access access = Access::read;
+    std::optional<std::int64_t> wait_usec;
+    bool operator==(const Open&) const = default;
+};
+struct Detach {
+    static constexpr std::string_view method = "io.shmd.Segments.Detach";
+    std::uint32_t attachment = 0;
+    bool operator==(const Detach&) const = default;
+};
+struct Publish {
+    static constexpr std::string_view method = "io.shmd.Segments.Publish";
+    std::uint32_t attachment = 0;
+    std::optional<std::string> key;
+    std::optional<bool> replace;
+    bool operator==(const Publish&) const = default;
+};
+struct Describe {
+    static constexpr std::string_view method = "io.shmd.Segments.Describe";
+    Target target;
+    bool operator==(const Describe&) const = default;
+};
+struct List {
+    static constexpr std::string_view method = "io.shmd.Segments.List";
+    std::optional<std::string> prefix;
+    bool operator==(const List&) const = default;
+};
+struct Delete {
+    static constexpr std::string_view method = "io.shmd.Segments.Delete";
+    Target target;
+    bool operator==(const Delete&) const = default;
+};
+struct GetStatus {
+    static constexpr std::string_view method = "io.shmd.Control.GetStatus";
+    bool operator==(const GetStatus&) const = default;
+};
+struct GetUsage {
+    static constexpr std::string_view method = "io.shmd.Control.GetUsage";
+    bool operator==(const GetUsage&) const = default;
+};
+
+using CallBody = std::variant<GetInfo, GetInterfaceDescription, Create, Open, Detach, Publish, Describe, List, Delete,
+                              GetStatus, GetUsage>;
+
+/// How a call wants its replies. At most one is true.
+struct CallFlags {
+    bool oneway = false;
+    bool more = false;
+    bool operator==(const CallFlags&) const = default;
+};
+
+/// A message that is a call, though perhaps one to refuse.
+struct Call {
+    CallFlags flags;
+    Result<CallBody> body;
+};
+
+/// A message that is no call at all: the connection is closed without a reply. The text is for the log.
+struct Violation {
+    std::string reason;
+};
+
+[[nodiscard]] std::variant<Call, Violation> decode_call(std::string_view message, Endpoint endpoint);
+[[nodiscard]] std::string encode_call(const CallBody& body, CallFlags flags = {});
+
+// ---- Replies ----
+
+struct Empty {
+    bool operator==(const Empty&) const = default;
+};
+struct ServiceInfo {
+    std::string vendor, product, version, url;
+    std::vector<std::string> interfaces;
+    bool operator==(const ServiceInfo&) const = default;
+};
+struct InterfaceDescription {
+    std::string description;
+    bool operator==(const InterfaceDescription&) const = default;
+};
+/// The reply of Create and Open. `created` is there for Create alone.
+struct Grant {
+    Segment segment;
+    std::optional<bool> created;
+    std::uint32_t attachment = 0;
+    int file_descriptor = 0;  // index among the descriptors of this reply
+    bool operator==(const Grant&) const = default;
+};
+/// The reply of Describe and Publish, and one of those of List. Null only for a List that found nothing.
+struct SegmentReply {
+    std::optional<Segment> segment;
+    bool operator==(const SegmentReply&) const = default;
+};
+struct Status {
+    std::string version;
+    std::int64_t pid = 0;
+    std::int64_t started_usec = 0;
+    std::int64_t segments = 0, bytes = 0, attachments = 0, connections = 0;
+    std::int64_t segments_limit = 0, bytes_limit = 0, attachments_limit = 0, connections_limit = 0;
+    bool operator==(const Status&) const = default;
+};
+struct Usage {
+    std::uint32_t uid = 0;
+    std::int64_t segments = 0, bytes = 0, attachments = 0, connections = 0;
+    bool operator==(const Usage&) const = default;
+};
+struct UsageReply {
+    std::vector<Usage> usage;
+    bool operator==(const UsageReply&) const = default;
+};
+
+using ReplyBody = std::variant<Empty, ServiceInfo, InterfaceDescription, Grant, SegmentReply, Status, UsageReply>;
+
+[[nodiscard]] std::string encode_reply(const ReplyBody& body, bool continues = false);
+[[nodiscard]] std::string encode_error(const Error& error);
+
+/// An error as a client receives it: any name, ours or not, and its parameters as JSON text.
+struct RemoteError {
+    std::string name;
+    std::string parameters;
+    /// The same, when it is one of ours.
+    std::optional<Error> known;
+};
+
+/// One decoded reply. `continues`: more replies to the same call follow.
+template <typename T>
+struct Reply {
+    std::variant<T, RemoteError> body;
+    bool continues = false;
+};
+
+/// Nothing when the message is not a reply of this type. Fields that this version does not know are passed over.
+template <typename T>
+[[nodiscard]] std::optional<Reply<T>> decode_reply(std::string_view message);
+
+/// A reply of any method with its parameters left as JSON text.
+struct RawReply {
+    std::string parameters;
+};
+
+/// A segment, or an array of them, as one JSON document with the field names of the IDL.
+[[nodiscard]] std::string to_json(const Segment& segment);
+[[nodiscard]] std::string to_json(const std::vector<Segment>& segments);
+
+/// The texts of the IDL files of this directory, embedded at build time.
+struct InterfaceText {
+    std::string_view name;
+    std::string_view text;
+};
+[[nodiscard]] const std::vector<InterfaceText>& interface_texts();
+/// The interfaces that this endpoint serves, by name.
+[[nodiscard]] std::array<std::string_view, 2> served_interfaces(Endpoint endpoint);
+
+}  // namespace shmd
