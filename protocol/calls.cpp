@@ -274,4 +274,14 @@ std::string encode_call(const CallBody& body, CallFlags flags) {
     return message.dump();
 }
 
+std::optional<std::string> encode_raw_call(std::string_view method, std::string_view parameters) {
+    Json parsed = json::parse(parameters);
+    if (!parsed.is_object()) return std::nullopt;
+    OrderedJson message = OrderedJson::object();
+    message.emplace("method", method);
+    message.emplace("parameters", std::move(parsed));
+    // A name that is not UTF-8 is no method's: the daemon says so.
+    return message.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
+}
+
 }  // namespace shmd

@@ -68,6 +68,7 @@ IoStatus FrameReader::read_from(int socket, int flags) {
         return error == ECONNRESET ? IoStatus::closed : IoStatus::failed;
     }
     if (count == 0) return IoStatus::closed;
+    if (max_fds_ > 0 && (message.msg_flags & MSG_CTRUNC) != 0) lost_descriptors_ = true;
     if (max_fds_ > 0 && !take_descriptors(message, max_fds_, fds_)) return IoStatus::too_large;
     return check_limit();
 }

@@ -53,6 +53,9 @@ class FrameReader {
     [[nodiscard]] std::size_t fd_count() const { return fds_.size(); }
     UniqueFd take_fd();
 
+    /// True once the kernel dropped descriptors on their way in, as it does when this process may open no more files.
+    [[nodiscard]] bool lost_descriptors() const { return lost_descriptors_; }
+
   private:
     IoStatus check_limit();
 
@@ -62,6 +65,7 @@ class FrameReader {
     std::size_t begin_ = 0;    // the first byte that next() has not given
     std::size_t scanned_ = 0;  // no NUL before this one
     std::deque<UniqueFd> fds_;
+    bool lost_descriptors_ = false;
 };
 
 /// Sends messages one after the other. Not thread-safe. Does not own the socket.

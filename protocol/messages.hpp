@@ -116,6 +116,8 @@ struct Violation {
 
 [[nodiscard]] std::variant<Call, Violation> decode_call(std::string_view message, Endpoint endpoint);
 [[nodiscard]] std::string encode_call(const CallBody& body, CallFlags flags = {});
+/// A call of any method. Nothing when the parameters are not the text of a JSON object.
+[[nodiscard]] std::optional<std::string> encode_raw_call(std::string_view method, std::string_view parameters);
 
 // ---- Replies ----
 

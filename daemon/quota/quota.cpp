@@ -1,0 +1,76 @@
+#include "quota.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+namespace shmd {
+namespace {
+
+constexpr std::array<std::string_view, resource_count> names{"segments", "bytes", "attachments", "connections",
+                                                             "messageBytes"};
+
+constexpr std::size_t index_of(Resource resource) { return static_cast<std::size_t>(resource); }
+
+}  // namespace
+
+std::string_view resource_name(Resource resource) { return names[index_of(resource)]; }
+
+Charge::Charge(Charge&& other) noexcept
+    : quota_(std::exchange(other.quota_, nullptr)),
+      uid_(other.uid_),
+      resource_(other.resource_),
+      amount_(other.amount_) {}
+
+Charge& Charge::operator=(Charge&& other) noexcept {
+    if (this == &other) return *this;
+    release();
+    quota_ = std::exchange(other.quota_, nullptr);
+    uid_ = other.uid_;
+    resource_ = other.resource_;
+    amount_ = other.amount_;
+    return *this;
+}
+
+void Charge::release() {
+    if (Quota* quota = std::exchange(quota_, nullptr)) quota->give_back(uid_, resource_, amount_);
+}
+
+Result<Charge> Quota::charge(std::uint32_t uid, Resource resource, std::int64_t amount) {
+    std::size_t i = index_of(resource);
+    std::string name(resource_name(resource));
+    // Compared without adding: no sum can overflow.
+    if (amount > limits_.total[i] - total_[i]) return Error::quota_exceeded(std::move(name), limits_.total[i]);
+    std::int64_t& held = accounts_[uid][i];
+    if (uid != 0 && uid != own_uid_ && amount > limits_.per_uid[i] - held) {
+        give_back(uid, resource, 0);
+        return Error::quota_exceeded(std::move(name), limits_.per_uid[i]);
+    }
+    held += amount;
+    total_[i] += amount;
+    Charge charge;
+    charge.quota_ = this;
+    charge.uid_ = uid;
+    charge.resource_ = resource;
+    charge.amount_ = amount;
+    return charge;
+}
+
+void Quota::give_back(std::uint32_t uid, Resource resource, std::int64_t amount) {
+    auto account = accounts_.find(uid);
+    account->second[index_of(resource)] -= amount;
+    total_[index_of(resource)] -= amount;
+    if (account->second == Amounts{}) accounts_.erase(account);
+}
+
+std::vector<Usage> Quota::usage() const {
+    std::vector<Usage> list;
+    for (const auto& [uid, held] : accounts_) {
+        list.push_back({uid, held[index_of(Resource::segments)], held[index_of(Resource::bytes)],
+                        held[index_of(Resource::attachments)], held[index_of(Resource::connections)]});
+    }
+    std::sort(list.begin(), list.end(), [](const Usage& a, const Usage& b) { return a.uid < b.uid; });
+    return list;
+}
+
+}  // namespace shmd

@@ -1,0 +1,62 @@
+// The memory of one segment: a memfd, sized, sealed against shrinking and growing, and re-opened for every grant with
+// exactly the access granted. Knows nothing of keys, users or JSON.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "result.hpp"
+#include "types.hpp"
+#include "unique_fd.hpp"
+
+namespace shmd {
+
+class Memory {
+  public:
+    /// Makes `size` bytes (at least 1) of zeros, of which none is reserved yet. The name shows in /proc/PID/maps.
+    /// The inode is made 0600, so that only this daemon's user can re-open a grant with more than it was granted.
+    static Result<Memory> create(std::string_view name, std::int64_t size);
+
+    /// A new descriptor that allows just this. Refuses with QuotaExceeded{fileDescriptors} when there are no more.
+    [[nodiscard]] Result<UniqueFd> grant(Access access) const;
+
+    [[nodiscard]] std::int64_t size() const { return size_; }
+
+    /// What it costs: the size in whole pages.
+    [[nodiscard]] static std::int64_t charged_bytes(std::int64_t size);
+
+  private:
+    friend class Reservation;
+    Memory(UniqueFd fd, std::int64_t size) : fd_(std::move(fd)), size_(size) {}
+
+    UniqueFd fd_;
+    std::int64_t size_;
+};
+
+/// Reserving memory takes a quarter of a second a GiB and more. This does it in steps of bounded length, so that several
+/// can take turns, on a thread of their own.
+class Reservation {
+  public:
+    /// Memory up to this many bytes is reserved so fast that a thread would cost more.
+    static constexpr std::int64_t quick_bytes = 256 << 10;
+
+    /// The memory must outlive this, and may not move.
+    Reservation(const Memory& memory, Reserve how);
+
+    [[nodiscard]] bool done() const { return reserved_ == goal_; }
+    /// Reserves a bounded part. Refuses with OutOfMemory; then this is of no more use.
+    Result<void> step();
+    /// All steps at once.
+    Result<void> finish();
+
+  private:
+    const Memory& memory_;
+    Reserve how_;
+    std::int64_t goal_;
+    std::int64_t reserved_ = 0;
+};
+
+/// Bytes that the machine could give to new memory now, swap included.
+[[nodiscard]] std::int64_t available_memory();
+
+}  // namespace shmd

@@ -1,0 +1,64 @@
+// The event loop, the listening sockets, and the sessions. Accepts connections, identifies who is there, and refuses
+// those over the limit.
+#pragma once
+
+#include <asio/io_context.hpp>
+#include <asio/local/stream_protocol.hpp>
+#include <asio/signal_set.hpp>
+#include <asio/steady_timer.hpp>
+#include <chrono>
+#include <memory>
+#include <unordered_set>
+#include <vector>
+
+#include "handlers.hpp"
+#include "listener.hpp"
+#include "log_limit.hpp"
+#include "quota.hpp"
+#include "registry.hpp"
+#include "session.hpp"
+#include "workers.hpp"
+
+namespace shmd {
+
+struct ServerOptions {
+    Limits limits;
+    /// How long a message may take from its first byte to its last.
+    std::chrono::seconds message_timeout{30};
+};
+
+class Server {
+  public:
+    Server(const ServerOptions& options, std::vector<Listener> listeners);
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
+
+    /// Serves until SIGTERM or SIGINT. Tells systemd when it is ready and when it stops.
+    void run();
+
+  private:
+    using Acceptor = asio::local::stream_protocol::acceptor;
+
+    asio::awaitable<void> accept(Acceptor& acceptor, Endpoint endpoint);
+    asio::awaitable<void> watch_stalled();
+    void admit(UniqueFd socket, Endpoint endpoint);
+    void refuse(int socket, const Error& error);
+    void stop(int signal);
+
+    ServerOptions options_;
+    asio::io_context loop_{1};
+    Workers workers_;
+    LogLimit log_;
+    Quota quota_;
+    Registry registry_;
+    Handlers handlers_;
+    SessionContext context_;
+    std::vector<Listener> listeners_;
+    std::vector<std::unique_ptr<Acceptor>> acceptors_;
+    std::unordered_set<std::shared_ptr<Session>> sessions_;
+    asio::signal_set signals_;
+    asio::steady_timer stall_timer_;
+    bool stopping_ = false;
+};
+
+}  // namespace shmd

@@ -1,0 +1,52 @@
+#include "peer_credentials.hpp"
+
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77  // Linux 6.5; newer than this libc
+#endif
+
+namespace shmd {
+namespace {
+
+[[noreturn]] void fail(const char* what) { throw std::system_error(errno, std::generic_category(), what); }
+
+std::vector<std::uint32_t> read_groups(int socket) {
+    std::vector<gid_t> groups(64);
+    for (;;) {
+        auto length = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
+        if (::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &length) == 0) {
+            groups.resize(length / sizeof(gid_t));
+            groups.shrink_to_fit();
+            return {groups.begin(), groups.end()};
+        }
+        if (errno != ERANGE) fail("getsockopt(SO_PEERGROUPS)");
+        groups.resize(length / sizeof(gid_t));
+    }
+}
+
+}  // namespace
+
+Peer read_peer(int socket) {
+    ucred credentials{};
+    socklen_t length = sizeof credentials;
+    if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) fail("getsockopt(SO_PEERCRED)");
+    return {credentials.uid, credentials.gid, credentials.pid, read_groups(socket)};
+}
+
+UniqueFd open_peer_pidfd(int socket, const Peer& peer) {
+    int fd = -1;
+    socklen_t length = sizeof fd;
+    if (::getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &fd, &length) == 0) return UniqueFd(fd);
+    if (errno != ENOPROTOOPT) fail("getsockopt(SO_PEERPIDFD)");
+    fd = static_cast<int>(::syscall(SYS_pidfd_open, peer.pid, 0));
+    if (fd < 0) fail("pidfd_open");
+    return UniqueFd(fd);
+}
+
+}  // namespace shmd

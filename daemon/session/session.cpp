@@ -1,0 +1,305 @@
+#include "session.hpp"
+
+#include <spdlog/spdlog.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <asio/co_spawn.hpp>
+#include <asio/post.hpp>
+#include <asio/redirect_error.hpp>
+#include <asio/use_awaitable.hpp>
+#include <cerrno>
+#include <new>
+#include <system_error>
+#include <utility>
+
+#include "limits.hpp"
+
+// SIOCOUTQ; linux/sockios.h would define it but clashes with libc headers on some systems.
+#ifndef SIOCOUTQ
+#define SIOCOUTQ TIOCOUTQ
+#endif
+
+namespace shmd {
+namespace {
+
+// Messages that one connection may have answered before the others get a turn.
+constexpr int messages_a_turn = 16;
+// Descriptors in flight count against the daemon's user until the peer reads them; one that does not read gets no more.
+constexpr int unread_fds_limit = 16;
+constexpr auto unread_check_interval = std::chrono::milliseconds(10);
+// Buffers up to this size are the daemon's own affair; larger ones are charged to the peer.
+constexpr std::size_t free_buffer_bytes = 64 << 10;
+constexpr std::size_t listing_batch_bytes = 16 << 10;
+constexpr int listing_budget = 256;
+
+}  // namespace
+
+Session::Session(Socket socket, UniqueFd pidfd, Peer peer, Endpoint endpoint, Charge charge, SessionContext& context)
+    : socket_(std::move(socket)),
+      pidfd_(socket_.get_executor(), pidfd.release()),
+      context_(context),
+      client_{std::move(peer), endpoint},
+      connection_charge_(std::move(charge)) {}
+
+Session::~Session() { context_.handlers.end(client_); }
+
+void Session::start(std::function<void(Session&)> on_end) {
+    on_end_ = std::move(on_end);
+    watch_peer();
+    auto ended = [self = shared_from_this()](std::exception_ptr failure) {
+        try {
+            if (failure) std::rethrow_exception(failure);
+        } catch (const std::exception& error) {
+            self->complain(error.what());
+        }
+        self->context_.handlers.end(self->client_);
+        self->close();
+        self->on_end_(*self);
+    };
+    asio::co_spawn(socket_.get_executor(), run(), std::move(ended));
+}
+
+void Session::close() {
+    asio::error_code ignored;
+    socket_.close(ignored);
+    pidfd_.close(ignored);
+}
+
+void Session::close_if_stalled(std::chrono::steady_clock::time_point before) {
+    if (!message_began_ || *message_began_ > before) return;
+    complain("a message that was begun and not ended in time");
+    ::shutdown(socket_.native_handle(), SHUT_RDWR);
+}
+
+// EOF does not tell of a peer's death while a child of its holds the socket too. What the peer sent before is still
+// read; then the shutdown looks like EOF.
+void Session::watch_peer() {
+    pidfd_.async_wait(asio::posix::stream_descriptor::wait_read, [weak = weak_from_this()](asio::error_code error) {
+        auto self = weak.lock();
+        if (self && !error) ::shutdown(self->socket_.native_handle(), SHUT_RDWR);
+    });
+}
+
+void Session::complain(std::string_view what) {
+    context_.log.warn("uid " + std::to_string(client_.peer.uid) + " pid " + std::to_string(client_.peer.pid) +
+                      ": connection closed: " + std::string(what));
+}
+
+asio::awaitable<void> Session::run() {
+    int turn = 0;
+    for (;;) {
+        auto message = reader_.next();
+        if (!message) {
+            bool more = co_await receive();
+            if (!more) co_return;
+            turn = 0;
+            continue;
+        }
+        bool go_on = co_await serve(*message);
+        if (!go_on) co_return;
+        if (++turn % messages_a_turn == 0) co_await yield();
+    }
+}
+
+// Gives every other connection that is ready a turn.
+asio::awaitable<void> Session::yield() { co_await asio::post(socket_.get_executor(), asio::use_awaitable); }
+
+asio::awaitable<bool> Session::receive() {
+    if (!reader_.has_buffered()) {
+        message_began_.reset();
+    } else if (!message_began_) {
+        message_began_ = std::chrono::steady_clock::now();
+    }
+    for (;;) {
+        asio::error_code error;
+        co_await socket_.async_wait(Socket::wait_read, asio::redirect_error(asio::use_awaitable, error));
+        if (error) co_return false;
+        switch (reader_.read_from(socket_.native_handle(), MSG_DONTWAIT)) {
+            case IoStatus::done:
+                co_return charge_buffer();
+            case IoStatus::would_block:
+                continue;
+            case IoStatus::closed:
+                co_return false;
+            case IoStatus::too_large:
+                complain("a message over the limit of " + std::to_string(limits::message_bytes) + " bytes");
+                co_return false;
+            case IoStatus::failed:
+                throw std::system_error(errno, std::generic_category(), "recvmsg");
+        }
+    }
+}
+
+// Many half messages of one user must not fill the daemon.
+bool Session::charge_buffer() {
+    buffer_charge_.release();
+    if (reader_.capacity() <= free_buffer_bytes) return true;
+    auto charge = context_.quota.charge(client_.peer.uid, Resource::message_bytes,
+                                        static_cast<std::int64_t>(reader_.capacity()));
+    if (!charge) {
+        complain("too many bytes of unfinished messages");
+        return false;
+    }
+    buffer_charge_ = *std::move(charge);
+    return true;
+}
+
+Outcome Session::handle(const Call& call) {
+    try {
+        return context_.handlers.handle(client_, call);
+    } catch (const std::bad_alloc&) {
+        return Error::out_of_memory(0);
+    }
+}
+
+asio::awaitable<bool> Session::serve(std::string_view message) {
+    auto decoded = decode_call(message, client_.endpoint);
+    if (auto* violation = std::get_if<Violation>(&decoded)) {
+        complain(violation->reason);
+        co_return false;
+    }
+    const Call& call = std::get<Call>(decoded);
+    Outcome outcome = handle(call);
+    if (auto* wait = std::get_if<WaitForKey>(&outcome)) outcome = co_await wait_for_key(call, std::move(*wait));
+    if (auto* pending = std::get_if<std::unique_ptr<PendingCreate>>(&outcome)) {
+        outcome = co_await create(std::move(*pending));
+    }
+    if (peer_gone_) co_return false;
+    if (call.flags.oneway) co_return true;
+    if (auto* listing = std::get_if<Listing>(&outcome)) {
+        bool sent = co_await send_listing(std::move(*listing));
+        co_return sent;
+    }
+    Frame frame;
+    if (auto* answer = std::get_if<Answer>(&outcome)) {
+        frame = Frame{encode_reply(answer->body), std::move(answer->fds)};
+    } else {
+        frame = Frame{encode_error(std::get<Error>(outcome))};
+    }
+    // The common case needs no coroutine: the socket takes the message at once.
+    if (!frame.fds.empty() && too_many_unread_fds()) {
+        bool read = co_await wait_until_read();
+        if (!read) co_return false;
+    }
+    bool sent = co_await send(std::move(frame));
+    co_return sent;
+}
+
+asio::awaitable<Outcome> Session::create(std::unique_ptr<PendingCreate> pending) {
+    while (!pending->reservation.done()) {
+        auto stepped = co_await context_.workers.step(pending->reservation);
+        if (!stepped) {
+            context_.workers.release(std::move(pending->memory));
+            co_return std::move(stepped).error();
+        }
+    }
+    co_return context_.handlers.finish_create(client_, std::move(pending));
+}
+
+asio::awaitable<Outcome> Session::wait_for_key(const Call& call, WaitForKey wait) {
+    auto self = shared_from_this();
+    asio::steady_timer wake(socket_.get_executor());
+    // Far enough for anybody, and no overflow.
+    auto limit = std::chrono::hours(24 * 365);
+    auto asked = std::chrono::microseconds(wait.wait_usec);
+    auto deadline = std::chrono::steady_clock::now() + std::min<std::chrono::microseconds>(asked, limit);
+
+    auto waker = std::make_shared<asio::steady_timer*>(&wake);
+    // Also when the session is being closed; but not when the wait is over and cancels this.
+    auto hung_up = [self, weak = std::weak_ptr(waker)](asio::error_code) {
+        auto timer = weak.lock();
+        if (!timer) return;
+        self->peer_gone_ = true;
+        (*timer)->cancel();
+    };
+    socket_.async_wait(Socket::wait_error, hung_up);
+
+    Outcome outcome = Error::no_such_segment(wait.key, std::nullopt);
+    while (!peer_gone_ && std::chrono::steady_clock::now() < deadline) {
+        Registry::Ticket ticket(context_.handlers.registry(), wait.key, [&wake] { wake.cancel(); });
+        wake.expires_at(deadline);
+        asio::error_code ignored;
+        co_await wake.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+        outcome = handle(call);
+        if (!std::holds_alternative<WaitForKey>(outcome)) break;
+        outcome = Error::no_such_segment(wait.key, std::nullopt);
+    }
+    asio::error_code ignored;
+    socket_.cancel(ignored);
+    co_return outcome;
+}
+
+asio::awaitable<bool> Session::send_listing(Listing listing) {
+    std::string batch;
+    std::optional<Segment> current;
+    bool any = false;
+    for (;;) {
+        int budget = listing_budget;
+        auto next = context_.handlers.list_next(client_, listing, budget);
+        bool at_end = !next && budget > 0;
+        if (next || at_end) {
+            if (current) {
+                if (!batch.empty()) batch.push_back('\0');
+                batch += encode_reply(SegmentReply{std::move(current)}, !at_end);
+                any = true;
+            }
+            current = std::move(next);
+        }
+        if (at_end && !any) batch = encode_reply(SegmentReply{});
+        if (at_end || batch.size() > listing_batch_bytes) {
+            Frame frame{std::exchange(batch, {})};
+            bool sent = co_await send(std::move(frame));
+            if (!sent || at_end) co_return sent;
+            co_await yield();
+        } else if (budget == 0) {
+            co_await yield();
+        }
+    }
+}
+
+bool Session::too_many_unread_fds() {
+    if (unread_fds_ < unread_fds_limit) return false;
+    int unread = 0;
+    if (::ioctl(socket_.native_handle(), SIOCOUTQ, &unread) != 0 || unread > 0) return true;
+    unread_fds_ = 0;
+    return false;
+}
+
+asio::awaitable<bool> Session::wait_until_read() {
+    asio::steady_timer timer(socket_.get_executor());
+    while (too_many_unread_fds()) {
+        timer.expires_after(unread_check_interval);
+        asio::error_code error;
+        co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
+        // A peer that hung up reads nothing any more.
+        char byte = 0;
+        ssize_t count = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+        if (error || !socket_.is_open() || count == 0) co_return false;
+    }
+    co_return true;
+}
+
+asio::awaitable<bool> Session::send(Frame frame) {
+    unread_fds_ += static_cast<int>(frame.fds.size());
+    writer_.start(std::move(frame));
+    for (;;) {
+        switch (writer_.write_to(socket_.native_handle(), MSG_DONTWAIT)) {
+            case IoStatus::done:
+                co_return true;
+            case IoStatus::would_block: {
+                asio::error_code error;
+                co_await socket_.async_wait(Socket::wait_write, asio::redirect_error(asio::use_awaitable, error));
+                if (error) co_return false;
+                break;
+            }
+            case IoStatus::closed:
+                co_return false;
+            default:
+                // ETOOMANYREFS: too many descriptors of ours wait unread. EPERM: the peer takes none (SO_PASSRIGHTS).
+                throw std::system_error(errno, std::generic_category(), "sendmsg");
+        }
+    }
+}
+
+}  // namespace shmd
