@@ -66,8 +66,8 @@ void serve(const Options& options) {
     shmd::Config config = load_config(options);
     spdlog::set_level(spdlog::level::from_str(config.log_level));
     ::signal(SIGPIPE, SIG_IGN);  // a log that nobody reads must not end the daemon
-    shmd::Server server({config.limits, config.message_timeout}, make_listeners(config));
-    server.run();
+    shmd::Server server({config.limits, config.message_timeout});
+    server.run(make_listeners(config));
 }
 
 }  // namespace

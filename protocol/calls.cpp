@@ -40,9 +40,13 @@ void read_target(Fields& fields, Target& target) {
     if (target.key && target.id) fields.fail("id");
 }
 
+// A NUL would cut the label short in C, and makes sd-varlink refuse the whole reply that it is in.
+bool holds_nul(std::string_view text) { return text.find('\0') != std::string_view::npos; }
+
 bool labels_fit(const Labels& labels) {
     std::size_t total = 0;
     for (const auto& [name, value] : labels) {
+        if (holds_nul(name) || holds_nul(value)) return false;
         total += name.size() + value.size();
         if (name.empty() || name.size() > limits::label_name_bytes || value.size() > limits::label_value_bytes) {
             return false;
@@ -271,7 +275,7 @@ std::string encode_call(const CallBody& body, CallFlags flags) {
     if (!parameters.empty()) message.emplace("parameters", std::move(parameters));
     if (flags.oneway) message.emplace("oneway", true);
     if (flags.more) message.emplace("more", true);
-    return message.dump();
+    return message.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
 }
 
 std::optional<std::string> encode_raw_call(std::string_view method, std::string_view parameters) {

@@ -40,7 +40,7 @@ class FrameReader {
     /// One recvmsg(2) with these flags (MSG_DONTWAIT or 0). Invalidates what next() gave.
     IoStatus read_from(int socket, int flags);
 
-    /// The next complete message without its NUL, or nothing. Valid until the next call of read_from().
+    /// The next complete message without its NUL, or nothing. Valid until next() or read_from() is called again.
     std::optional<std::string_view> next();
 
     /// True when a complete message waits, or bytes that may hold one.

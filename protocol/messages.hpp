@@ -115,6 +115,7 @@ struct Violation {
 };
 
 [[nodiscard]] std::variant<Call, Violation> decode_call(std::string_view message, Endpoint endpoint);
+/// Bytes that are not UTF-8 go as U+FFFD, which no key may hold.
 [[nodiscard]] std::string encode_call(const CallBody& body, CallFlags flags = {});
 /// A call of any method. Nothing when the parameters are not the text of a JSON object.
 [[nodiscard]] std::optional<std::string> encode_raw_call(std::string_view method, std::string_view parameters);
@@ -166,6 +167,7 @@ struct UsageReply {
 
 using ReplyBody = std::variant<Empty, ServiceInfo, InterfaceDescription, Grant, SegmentReply, Status, UsageReply>;
 
+/// Bytes that are not UTF-8 go as U+FFFD.
 [[nodiscard]] std::string encode_reply(const ReplyBody& body, bool continues = false);
 [[nodiscard]] std::string encode_error(const Error& error);
 

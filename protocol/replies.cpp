@@ -162,6 +162,11 @@ RemoteError decode_error(std::string name, const Json& parameters) {
     return error;
 }
 
+// A text with broken UTF-8 in it must not keep the message from its reader.
+std::string text_of(const OrderedJson& message) {
+    return message.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
+}
+
 }  // namespace
 
 std::string_view error_name(ErrorCode code) { return form_of(code).name; }
@@ -172,7 +177,7 @@ std::string encode_reply(const ReplyBody& body, bool continues) {
     OrderedJson message = OrderedJson::object();
     message.emplace("parameters", std::move(parameters));
     if (continues) message.emplace("continues", true);
-    return message.dump();
+    return text_of(message);
 }
 
 std::string encode_error(const Error& error) {
@@ -183,7 +188,7 @@ std::string encode_error(const Error& error) {
     OrderedJson message = OrderedJson::object();
     message.emplace("error", form.name);
     message.emplace("parameters", std::move(parameters));
-    return message.dump();
+    return text_of(message);
 }
 
 template <typename T>

@@ -135,9 +135,9 @@ Json parse_file(const std::string& path) {
 Config default_config(std::int64_t memory_bytes, std::int64_t descriptors) {
     Config config;
     Amounts& total = config.limits.total;
-    // Each segment takes one descriptor and each connection two; the rest are for grants on their way.
-    amount(total, Resource::segments) = std::min<std::int64_t>(65'536, descriptors / 2);
-    amount(total, Resource::connections) = std::min<std::int64_t>(16'384, descriptors / 8);
+    // Each segment and each connection takes one descriptor; the rest are for processes and for grants on their way.
+    amount(total, Resource::segments) = std::min<std::int64_t>(65'536, descriptors * 11 / 20);
+    amount(total, Resource::connections) = std::min<std::int64_t>(16'384, descriptors * 7 / 20);
     amount(total, Resource::attachments) = 1'048'576;
     amount(total, Resource::bytes) = std::max<std::int64_t>(memory_bytes / 2, 1);
     amount(total, Resource::message_bytes) = 256 << 20;

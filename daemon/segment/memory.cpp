@@ -18,14 +18,8 @@ namespace {
 
 constexpr std::int64_t step_bytes = 32 << 20;
 
-Error no_descriptors() {
-    rlimit limit{};
-    ::getrlimit(RLIMIT_NOFILE, &limit);
-    return Error::quota_exceeded("fileDescriptors", static_cast<std::int64_t>(limit.rlim_cur));
-}
-
 Error refusal(int error, std::int64_t size) {
-    return error == EMFILE || error == ENFILE ? no_descriptors() : Error::out_of_memory(size);
+    return error == EMFILE || error == ENFILE ? Memory::no_descriptors() : Error::out_of_memory(size);
 }
 
 // The kernel's limit on a memfd's name, less its own "memfd:" prefix.
@@ -67,6 +61,12 @@ Result<UniqueFd> Memory::grant(Access access) const {
     UniqueFd granted(::open(path, (access == Access::write ? O_RDWR : O_RDONLY) | O_CLOEXEC));
     if (!granted) return refusal(errno, size_);
     return granted;
+}
+
+Error Memory::no_descriptors() {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    return Error::quota_exceeded("fileDescriptors", static_cast<std::int64_t>(limit.rlim_cur));
 }
 
 std::int64_t Memory::charged_bytes(std::int64_t size) {

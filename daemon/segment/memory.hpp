@@ -22,6 +22,9 @@ class Memory {
 
     [[nodiscard]] std::int64_t size() const { return size_; }
 
+    /// The refusal when this process may open no more files.
+    [[nodiscard]] static Error no_descriptors();
+
     /// What it costs: the size in whole pages.
     [[nodiscard]] static std::int64_t charged_bytes(std::int64_t size);
 

@@ -29,29 +29,25 @@ void rethrow(std::exception_ptr failure) {
 
 }  // namespace
 
-Server::Server(const ServerOptions& options, std::vector<Listener> listeners)
+Server::Server(const ServerOptions& options)
     : options_(options),
       quota_(options.limits, ::geteuid()),
       registry_([this](std::shared_ptr<Memory> memory) { workers_.release(std::move(memory)); }),
       handlers_(registry_, quota_),
       context_{handlers_, quota_, workers_, log_},
-      listeners_(std::move(listeners)),
+      processes_(loop_.get_executor()),
       signals_(loop_, SIGTERM, SIGINT),
-      stall_timer_(loop_) {
-    for (Listener& listener : listeners_) {
-        acceptors_.push_back(std::make_unique<Acceptor>(loop_, asio::local::stream_protocol(),
-                                                        listener.take_socket().release()));
-        acceptors_.back()->non_blocking(true);
-    }
-}
+      stall_timer_(loop_) {}
 
-void Server::run() {
+void Server::run(std::vector<Listener> listeners) {
     signals_.async_wait([this](asio::error_code error, int signal) {
         if (!error) stop(signal);
     });
-    for (std::size_t i = 0; i < acceptors_.size(); i++) {
-        asio::co_spawn(loop_, accept(*acceptors_[i], listeners_[i].endpoint()), rethrow);
-        spdlog::info("listening on {}", listeners_[i].path());
+    for (Listener& listener : listeners) {
+        acceptors_.push_back(
+            std::make_unique<Acceptor>(loop_, asio::local::stream_protocol(), listener.take_socket().release()));
+        asio::co_spawn(loop_, accept(*acceptors_.back(), listener.endpoint()), rethrow);
+        spdlog::info("listening on {}", listener.path());
     }
     asio::co_spawn(loop_, watch_stalled(), rethrow);
     ::sd_notify(0, "READY=1");
@@ -95,16 +91,24 @@ void Server::admit(UniqueFd socket, Endpoint endpoint) try {
     Peer peer = read_peer(socket.get());
     auto charge = quota_.charge(peer.uid, Resource::connections, 1);
     if (!charge) return refuse(socket.get(), charge.error());
-    UniqueFd pidfd = open_peer_pidfd(socket.get(), peer);
+    auto process = watch_process(socket.get(), peer);
+    if (!process) return refuse(socket.get(), process.error());
 
     Session::Socket stream(loop_, asio::local::stream_protocol(), socket.release());
-    auto session = std::make_shared<Session>(std::move(stream), std::move(pidfd), std::move(peer), endpoint,
+    auto session = std::make_shared<Session>(std::move(stream), *std::move(process), std::move(peer), endpoint,
                                              *std::move(charge), context_);
     sessions_.insert(session);
     session->start([this](Session& ended) { sessions_.erase(ended.shared_from_this()); });
 } catch (const std::exception& error) {
-    // The peer is dead already, or there are no descriptors left.
+    // The peer is dead already.
     log_.warn(std::string("cannot serve a connection: ") + error.what());
+}
+
+Result<std::shared_ptr<ProcessWatch>> Server::watch_process(int socket, const Peer& peer) try {
+    return processes_.watch(socket, peer);
+} catch (const std::system_error& error) {
+    if (error.code() != std::errc::too_many_files_open) throw;
+    return Memory::no_descriptors();
 }
 
 // The client finds this as the reply to its first call.

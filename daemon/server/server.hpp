@@ -14,6 +14,7 @@
 #include "handlers.hpp"
 #include "listener.hpp"
 #include "log_limit.hpp"
+#include "process_watch.hpp"
 #include "quota.hpp"
 #include "registry.hpp"
 #include "session.hpp"
@@ -29,12 +30,13 @@ struct ServerOptions {
 
 class Server {
   public:
-    Server(const ServerOptions& options, std::vector<Listener> listeners);
+    /// From here on SIGTERM and SIGINT are caught.
+    explicit Server(const ServerOptions& options);
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
 
-    /// Serves until SIGTERM or SIGINT. Tells systemd when it is ready and when it stops.
-    void run();
+    /// Serves on these until SIGTERM or SIGINT. Tells systemd when it is ready and when it stops.
+    void run(std::vector<Listener> listeners);
 
   private:
     using Acceptor = asio::local::stream_protocol::acceptor;
@@ -42,6 +44,7 @@ class Server {
     asio::awaitable<void> accept(Acceptor& acceptor, Endpoint endpoint);
     asio::awaitable<void> watch_stalled();
     void admit(UniqueFd socket, Endpoint endpoint);
+    Result<std::shared_ptr<ProcessWatch>> watch_process(int socket, const Peer& peer);
     void refuse(int socket, const Error& error);
     void stop(int signal);
 
@@ -53,7 +56,7 @@ class Server {
     Registry registry_;
     Handlers handlers_;
     SessionContext context_;
-    std::vector<Listener> listeners_;
+    ProcessWatches processes_;
     std::vector<std::unique_ptr<Acceptor>> acceptors_;
     std::unordered_set<std::shared_ptr<Session>> sessions_;
     asio::signal_set signals_;

@@ -35,18 +35,26 @@ constexpr int listing_budget = 256;
 
 }  // namespace
 
-Session::Session(Socket socket, UniqueFd pidfd, Peer peer, Endpoint endpoint, Charge charge, SessionContext& context)
+Session::Session(Socket socket, std::shared_ptr<ProcessWatch> process, Peer peer, Endpoint endpoint, Charge charge,
+                 SessionContext& context)
     : socket_(std::move(socket)),
-      pidfd_(socket_.get_executor(), pidfd.release()),
+      process_(std::move(process)),
       context_(context),
       client_{std::move(peer), endpoint},
-      connection_charge_(std::move(charge)) {}
+      connection_charge_(std::move(charge)) {
+    // EOF does not tell of a peer's death while a child of its holds the socket too. What the peer sent before is still
+    // read; then the shutdown looks like EOF.
+    death_callback_ = process_->add([this] { ::shutdown(socket_.native_handle(), SHUT_RDWR); });
+    if (!process_->thought_alive()) ::shutdown(socket_.native_handle(), SHUT_RDWR);
+}
 
-Session::~Session() { context_.handlers.end(client_); }
+Session::~Session() {
+    process_->remove(death_callback_);
+    context_.handlers.end(client_);
+}
 
 void Session::start(std::function<void(Session&)> on_end) {
     on_end_ = std::move(on_end);
-    watch_peer();
     auto ended = [self = shared_from_this()](std::exception_ptr failure) {
         try {
             if (failure) std::rethrow_exception(failure);
@@ -63,22 +71,12 @@ void Session::start(std::function<void(Session&)> on_end) {
 void Session::close() {
     asio::error_code ignored;
     socket_.close(ignored);
-    pidfd_.close(ignored);
 }
 
 void Session::close_if_stalled(std::chrono::steady_clock::time_point before) {
     if (!message_began_ || *message_began_ > before) return;
     complain("a message that was begun and not ended in time");
     ::shutdown(socket_.native_handle(), SHUT_RDWR);
-}
-
-// EOF does not tell of a peer's death while a child of its holds the socket too. What the peer sent before is still
-// read; then the shutdown looks like EOF.
-void Session::watch_peer() {
-    pidfd_.async_wait(asio::posix::stream_descriptor::wait_read, [weak = weak_from_this()](asio::error_code error) {
-        auto self = weak.lock();
-        if (self && !error) ::shutdown(self->socket_.native_handle(), SHUT_RDWR);
-    });
 }
 
 void Session::complain(std::string_view what) {

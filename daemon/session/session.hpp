@@ -5,7 +5,6 @@
 #include <asio/awaitable.hpp>
 #include <asio/io_context.hpp>
 #include <asio/local/stream_protocol.hpp>
-#include <asio/posix/stream_descriptor.hpp>
 #include <asio/steady_timer.hpp>
 #include <chrono>
 #include <functional>
@@ -15,6 +14,7 @@
 #include "frame.hpp"
 #include "handlers.hpp"
 #include "log_limit.hpp"
+#include "process_watch.hpp"
 #include "quota.hpp"
 #include "workers.hpp"
 
@@ -32,8 +32,8 @@ class Session : public std::enable_shared_from_this<Session> {
   public:
     using Socket = asio::local::stream_protocol::socket;
 
-    /// pidfd: becomes readable when the peer dies. charge: the connection on the peer's account.
-    Session(Socket socket, UniqueFd pidfd, Peer peer, Endpoint endpoint, Charge charge, SessionContext& context);
+    /// process: the peer's. charge: the connection on the peer's account.
+    Session(Socket socket, std::shared_ptr<ProcessWatch> process, Peer peer, Endpoint endpoint, Charge charge, SessionContext& context);
     ~Session();
 
     /// Begins to serve. on_end is called once, from the event loop, when all that the peer held has ended.
@@ -59,11 +59,11 @@ class Session : public std::enable_shared_from_this<Session> {
     Outcome handle(const Call& call);
     bool charge_buffer();
     bool too_many_unread_fds();
-    void watch_peer();
     void complain(std::string_view what);
 
     Socket socket_;
-    asio::posix::stream_descriptor pidfd_;
+    std::shared_ptr<ProcessWatch> process_;
+    ProcessWatch::Place death_callback_;
     SessionContext& context_;
     Client client_;
     Charge connection_charge_;

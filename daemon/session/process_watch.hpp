@@ -1,0 +1,56 @@
+// Tells sessions that the process at the other end has died. One pidfd serves all connections of a process.
+#pragma once
+
+#include <asio/any_io_executor.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+#include <functional>
+#include <list>
+#include <memory>
+#include <unordered_map>
+
+#include "policy.hpp"
+#include "unique_fd.hpp"
+
+namespace shmd {
+
+/// One process. Held by its sessions; the last one to let go ends the watch.
+class ProcessWatch : public std::enable_shared_from_this<ProcessWatch> {
+  public:
+    using Callback = std::function<void()>;
+    using Place = std::list<Callback>::iterator;
+
+    /// pidfd: empty for a process that is dead already.
+    ProcessWatch(const asio::any_io_executor& executor, UniqueFd pidfd);
+
+    /// Called from the event loop when the process is dead. Remove it before what it refers to goes.
+    Place add(Callback died) { return callbacks_.insert(callbacks_.end(), std::move(died)); }
+    void remove(Place place) { callbacks_.erase(place); }
+
+    void start();
+    /// False once the death is known here.
+    [[nodiscard]] bool thought_alive() const { return thought_alive_; }
+    /// Asks the kernel.
+    [[nodiscard]] bool process_lives();
+
+  private:
+    asio::posix::stream_descriptor pidfd_;
+    std::list<Callback> callbacks_;
+    bool thought_alive_;
+};
+
+/// The watches by process id.
+class ProcessWatches {
+  public:
+    explicit ProcessWatches(asio::any_io_executor executor) : executor_(std::move(executor)) {}
+
+    /// The watch of the process that connected this socket. Throws std::system_error, such as when there are no more
+    /// descriptors.
+    std::shared_ptr<ProcessWatch> watch(int socket, const Peer& peer);
+
+  private:
+    asio::any_io_executor executor_;
+    std::unordered_map<std::int32_t, std::weak_ptr<ProcessWatch>> by_pid_;
+    std::size_t sweep_at_ = 64;
+};
+
+}  // namespace shmd

@@ -1,0 +1,173 @@
+// What the tests of the codecs share: a sample of every message with all its fields, and calls decoded from text.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "messages.hpp"
+
+namespace shmd::test {
+
+// ---- Samples ----
+
+inline Segment full_segment() {
+    Segment segment;
+    segment.id = 7;
+    segment.key = "frame/0";
+    segment.size_bytes = 4097;
+    segment.mode = 0640;
+    segment.owner_uid = 1000;
+    segment.owner_gid = 4294967295U;
+    segment.creator_uid = 1001;
+    segment.creator_gid = 1002;
+    segment.creator_pid = 4242;
+    segment.state = State::deleted;
+    segment.sealed = true;
+    segment.attachments = 3;
+    segment.created_usec = 1'700'000'000'000'000;
+    segment.attached_usec = 1'700'000'000'000'001;
+    segment.detached_usec = 1'700'000'000'000'002;
+    segment.changed_usec = 1'700'000'000'000'003;
+    segment.expires_usec = 1'700'000'000'000'004;
+    segment.evictable = true;
+    segment.labels = {{"codec", "h264"}, {"größe", "…"}};
+    return segment;
+}
+
+inline Segment bare_segment() {
+    Segment segment;
+    segment.id = 1;
+    segment.size_bytes = 1;
+    return segment;
+}
+
+inline Create full_create() {
+    return {"frame/0",         4096, 0644, CreateMode::any, Access::read, Reserve::populate, false, Lifetime::attached,
+            Labels{{"a", "b"}}};
+}
+
+/// One full and, where it differs, one bare sample of every call.
+inline std::vector<CallBody> sample_calls() {
+    return {GetInfo{},
+            GetInterfaceDescription{"io.shmd.Segments"},
+            full_create(),
+            Create{std::nullopt, 1},
+            Open{{"k", std::nullopt}, Access::write, 500'000},
+            Open{{std::nullopt, 7}, Access::read},
+            Detach{4294967295U},
+            Publish{9, "k", true},
+            Publish{9},
+            Describe{{"k", std::nullopt}},
+            Describe{{std::nullopt, 7}},
+            List{"frame/"},
+            List{},
+            Delete{{"k", std::nullopt}},
+            Delete{{std::nullopt, 7}},
+            GetStatus{},
+            GetUsage{}};
+}
+
+inline Status full_status() {
+    return {"1.2.3", 99, 1'700'000'000'000'000, 1, 2, 3, 4, 5, 6, 7, 8};
+}
+
+inline UsageReply full_usage() {
+    return {{{0, 1, 4096, 2, 3}, {4294967295U, 5, 6, 7, 8}}};
+}
+
+// The sample of each method's reply, by method.
+inline std::string sample_reply(const std::string& method) {
+    if (method == GetInfo::method) return encode_reply(ServiceInfo{"v", "p", "1", "u", {"i"}});
+    if (method == GetInterfaceDescription::method) return encode_reply(InterfaceDescription{"text"});
+    if (method == Create::method) return encode_reply(Grant{full_segment(), true, 1, 0});
+    if (method == Open::method) return encode_reply(Grant{full_segment(), std::nullopt, 1, 0});
+    if (method == Publish::method || method == Describe::method || method == List::method) {
+        return encode_reply(SegmentReply{full_segment()});
+    }
+    if (method == Detach::method || method == Delete::method) return encode_reply(Empty{});
+    if (method == GetStatus::method) return encode_reply(full_status());
+    if (method == GetUsage::method) return encode_reply(full_usage());
+    FAIL("a method without a sample of its reply: " << method);
+    return {};
+}
+
+inline std::vector<Error> sample_errors() {
+    return {Error::no_such_segment("k", 7),
+            Error::segment_exists("k"),
+            Error::size_mismatch(1),
+            Error::invalid_key("!"),
+            Error::quota_exceeded("bytes", 2),
+            Error::out_of_memory(3),
+            Error::permission_denied(),
+            Error::invalid_parameter("p"),
+            {ErrorCode::interface_not_found, "i"},
+            {ErrorCode::method_not_found, "m"},
+            {ErrorCode::method_not_implemented, "m"},
+            {ErrorCode::expected_more}};
+}
+
+template <typename T>
+void check_round_trip(const T& body) {
+    for (bool continues : {false, true}) {
+        std::string text = encode_reply(body, continues);
+        CAPTURE(text);
+        auto reply = decode_reply<T>(text);
+        REQUIRE(reply);
+        CHECK(reply->continues == continues);
+        REQUIRE(std::holds_alternative<T>(reply->body));
+        CHECK((std::get<T>(reply->body) == body));
+    }
+}
+
+// ---- What a message decodes to ----
+
+inline std::string repeated(std::string_view text, int times) {
+    std::string out;
+    for (int i = 0; i < times; i++) out += text;
+    return out;
+}
+
+inline bool is_violation(std::string_view message) {
+    auto decoded = decode_call(message, Endpoint::segments);
+    const auto* violation = std::get_if<Violation>(&decoded);
+    if (violation) CHECK_FALSE(violation->reason.empty());
+    return violation != nullptr;
+}
+
+inline Call decode(std::string_view message, Endpoint endpoint = Endpoint::segments) {
+    auto decoded = decode_call(message, endpoint);
+    if (const auto* violation = std::get_if<Violation>(&decoded)) FAIL(violation->reason << ": " << message);
+    return std::get<Call>(std::move(decoded));
+}
+
+inline std::string message_of(std::string_view method, const std::string& parameters) {
+    return R"({"method":")" + std::string(method) + R"(","parameters":)" + parameters + "}";
+}
+
+// The refusal as it would be sent, "" when there is none.
+inline std::string refusal(std::string_view method, const std::string& parameters) {
+    Call call = decode(message_of(method, parameters));
+    return call.body ? "" : encode_error(call.body.error());
+}
+
+inline std::string invalid_parameter(const std::string& name) {
+    return encode_error(Error::invalid_parameter(name));
+}
+inline std::string invalid_key(const std::string& key) {
+    return encode_error(Error::invalid_key(key));
+}
+
+// The accepted call of type C. FAILs when it was refused.
+template <typename C>
+C accepted(const std::string& parameters) {
+    Call call = decode(message_of(C::method, parameters));
+    if (!call.body) FAIL(encode_error(call.body.error()) << " for " << parameters);
+    REQUIRE(std::holds_alternative<C>(*call.body));
+    return std::get<C>(*call.body);
+}
+
+}  // namespace shmd::test

@@ -1,0 +1,205 @@
+// Every message there and back, and replies as a client reads them.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "codec_samples.hpp"
+#include "limits.hpp"
+#include "messages.hpp"
+
+using namespace shmd;
+using namespace shmd::test;
+using namespace std::string_literals;
+using Json = nlohmann::ordered_json;
+
+namespace {
+
+std::vector<std::string> names(const Json& object) {
+    std::vector<std::string> out;
+    for (const auto& item : object.items()) out.push_back(item.key());
+    return out;
+}
+
+}  // namespace
+
+TEST_CASE("every call survives encoding and decoding, with every flag") {
+    std::vector<bool> seen(std::variant_size_v<CallBody>);
+    for (const CallBody& body : sample_calls()) {
+        bool control = std::holds_alternative<GetStatus>(body) || std::holds_alternative<GetUsage>(body);
+        for (CallFlags flags : {CallFlags{}, CallFlags{.oneway = true}, CallFlags{.more = true}}) {
+            std::string text = encode_call(body, flags);
+            CAPTURE(text);
+            Call call = decode(text, control ? Endpoint::control : Endpoint::segments);
+            CHECK((call.flags == flags));
+            REQUIRE(call.body.has_value());
+            CHECK((*call.body == body));
+        }
+        seen[body.index()] = true;
+    }
+    CHECK(seen == std::vector<bool>(std::variant_size_v<CallBody>, true));
+}
+
+TEST_CASE("every reply survives encoding and decoding") {
+    check_round_trip(Empty{});
+    check_round_trip(ServiceInfo{"vendor", "product", "0.1.0", "https://example.org", {"a.b", "c.d"}});
+    check_round_trip(InterfaceDescription{"interface a.b\n"});
+    check_round_trip(Grant{full_segment(), true, 4294967295U, 0});
+    check_round_trip(Grant{bare_segment(), false, 1, 252});
+    check_round_trip(Grant{bare_segment(), std::nullopt, 1, 0});
+    check_round_trip(SegmentReply{full_segment()});
+    check_round_trip(SegmentReply{});
+    check_round_trip(full_status());
+    check_round_trip(full_usage());
+    check_round_trip(UsageReply{});
+}
+
+TEST_CASE("every error survives encoding and decoding") {
+    std::vector<bool> seen(static_cast<std::size_t>(ErrorCode::expected_more) + 1);
+    for (const Error& error : sample_errors()) {
+        std::string text = encode_error(error);
+        CAPTURE(text);
+        auto reply = decode_reply<Grant>(text);
+        REQUIRE(reply);
+        REQUIRE(std::holds_alternative<RemoteError>(reply->body));
+        const auto& remote = std::get<RemoteError>(reply->body);
+        CHECK(remote.name == error_name(error.code));
+        REQUIRE(remote.known.has_value());
+        CHECK((*remote.known == error));
+        CHECK(Json::parse(text).contains("parameters"));
+        CHECK_FALSE(Json::parse(text).contains("continues"));
+        seen[static_cast<std::size_t>(error.code)] = true;
+    }
+    CHECK(seen == std::vector<bool>(seen.size(), true));
+}
+
+TEST_CASE("a reply always has parameters and says continues only when it does") {
+    CHECK(encode_reply(Empty{}) == R"({"parameters":{}})");
+    CHECK(encode_reply(SegmentReply{}) == R"({"parameters":{"segment":null}})");
+    CHECK(encode_reply(SegmentReply{}, true) == R"({"parameters":{"segment":null},"continues":true})");
+    CHECK(encode_error(Error::permission_denied()) ==
+          R"({"error":"org.varlink.service.PermissionDenied","parameters":{}})");
+}
+
+TEST_CASE("a call without parameters or flags is as short as it can be") {
+    CHECK(encode_call(GetInfo{}) == R"({"method":"org.varlink.service.GetInfo"})");
+    CHECK(encode_call(List{}, {.more = true}) == R"({"method":"io.shmd.Segments.List","more":true})");
+    CHECK(encode_call(Detach{1}, {.oneway = true}) ==
+          R"({"method":"io.shmd.Segments.Detach","parameters":{"attachment":1},"oneway":true})");
+}
+
+TEST_CASE("a segment as a document has the fields of the wire") {
+    Json wire = Json::parse(encode_reply(SegmentReply{full_segment()}))["parameters"]["segment"];
+    CHECK((Json::parse(to_json(full_segment())) == wire));
+    CHECK((Json::parse(to_json(std::vector{full_segment(), full_segment()})) == Json::array({wire, wire})));
+    CHECK(to_json(std::vector<Segment>{}) == "[]");
+}
+
+TEST_CASE("fields that a client does not know are passed over") {
+    Json reply = Json::parse(encode_reply(Grant{full_segment(), true, 1, 0}));
+    reply["parameters"]["invented"] = {1, 2};
+    reply["parameters"]["segment"]["later"] = {{"a", 1}};
+    auto decoded = decode_reply<Grant>(reply.dump());
+    REQUIRE(decoded);
+    CHECK((std::get<Grant>(decoded->body) == Grant{full_segment(), true, 1, 0}));
+}
+
+TEST_CASE("what is no reply is nothing") {
+    for (const char* message :
+         {"", "null", "[]", "{", "\"a\"", R"({"parameters":[]})", R"({"parameters":{},"continues":1})",
+          R"({"error":1,"parameters":{}})", R"({"error":"x.Y","parameters":1})"}) {
+        CAPTURE(message);
+        CHECK_FALSE(decode_reply<Empty>(message));
+    }
+    CHECK_FALSE(decode_reply<Empty>(repeated("[", 100'000)));
+    for (const char* message : {"{}", R"({"parameters":null})", R"({"parameters":{},"continues":null,"error":null})"}) {
+        CAPTURE(message);
+        CHECK(decode_reply<Empty>(message));
+    }
+}
+
+TEST_CASE("a reply without one of its fields, or with one of the wrong type, is nothing") {
+    auto check_fields = [](auto sample, const std::vector<std::string>& nullable, const std::string& path) {
+        using T = decltype(sample);
+        Json whole = Json::parse(encode_reply(sample));
+        Json::json_pointer pointer("/parameters" + path);
+        REQUIRE(decode_reply<T>(whole.dump()));
+        for (const std::string& name : names(whole[pointer])) {
+            CAPTURE(name);
+            Json changed = whole;
+            changed[pointer].erase(name);
+            bool may_miss = std::find(nullable.begin(), nullable.end(), name) != nullable.end();
+            CHECK(decode_reply<T>(changed.dump()).has_value() == may_miss);
+            // No field of any reply may be a number with a fraction.
+            changed[pointer][name] = 0.5;
+            CHECK_FALSE(decode_reply<T>(changed.dump()));
+        }
+    };
+    check_fields(ServiceInfo{"v", "p", "1", "u", {"i"}}, {}, "");
+    check_fields(InterfaceDescription{"text"}, {}, "");
+    check_fields(Grant{full_segment(), true, 1, 0}, {"created"}, "");
+    check_fields(SegmentReply{full_segment()}, {"segment"}, "");
+    check_fields(SegmentReply{full_segment()}, {"key", "attachedUsec", "detachedUsec", "expiresUsec", "labels"},
+                 "/segment");
+    check_fields(full_status(), {}, "");
+    check_fields(full_usage(), {}, "");
+    check_fields(full_usage(), {}, "/usage/0");
+}
+
+TEST_CASE("a grant with an impossible attachment, descriptor or size is nothing") {
+    Json reply = Json::parse(encode_reply(Grant{full_segment(), true, 1, 0}));
+    auto changed = [&reply](const std::string& pointer, const Json& value) {
+        Json copy = reply;
+        copy[Json::json_pointer("/parameters" + pointer)] = value;
+        return decode_reply<Grant>(copy.dump()).has_value();
+    };
+    CHECK(changed("/attachment", 4294967295U));
+    CHECK_FALSE(changed("/attachment", 0));
+    CHECK_FALSE(changed("/attachment", 4294967296));
+    CHECK_FALSE(changed("/fileDescriptor", -1));
+    CHECK_FALSE(changed("/segment/sizeBytes", 0));
+    CHECK_FALSE(changed("/segment/sizeBytes", 9007199254740992));
+    CHECK_FALSE(changed("/segment", nullptr));
+}
+
+TEST_CASE("an error of somebody else's keeps its name and parameters") {
+    auto reply = decode_reply<Grant>(R"({"error":"org.example.Odd","parameters":{"a":[1]}})");
+    REQUIRE(reply);
+    const auto& error = std::get<RemoteError>(reply->body);
+    CHECK(error.name == "org.example.Odd");
+    CHECK(error.parameters == R"({"a":[1]})");
+    CHECK_FALSE(error.known);
+
+    auto ill_typed = decode_reply<Grant>(R"({"error":"io.shmd.Segments.SegmentExists","parameters":{"key":1}})");
+    REQUIRE(ill_typed);
+    CHECK(std::get<RemoteError>(ill_typed->body).name == "io.shmd.Segments.SegmentExists");
+    CHECK_FALSE(std::get<RemoteError>(ill_typed->body).known);
+}
+
+TEST_CASE("a raw reply keeps its parameters as text") {
+    auto reply = decode_reply<RawReply>(R"({"parameters":{"b":1,"a":[true,null]},"continues":true})");
+    REQUIRE(reply);
+    CHECK(reply->continues);
+    CHECK((Json::parse(std::get<RawReply>(reply->body).parameters) == Json{{"a", {true, nullptr}}, {"b", 1}}));
+}
+
+TEST_CASE("a raw call has its parameters from text that is an object") {
+    auto call = encode_raw_call(Detach::method, R"({"attachment":1})");
+    REQUIRE(call);
+    CHECK((*decode(*call).body == CallBody(Detach{1})));
+    CHECK(encode_raw_call(GetInfo::method, "{}"));
+    for (const char* text : {"", "[]", "1", "null", "{", "{} {}"}) {
+        CAPTURE(text);
+        CHECK_FALSE(encode_raw_call(GetInfo::method, text));
+    }
+}
+
+TEST_CASE("a text that was cut inside a character does not keep an error from its reader") {
+    auto reply = decode_reply<Empty>(encode_error(Error::invalid_parameter("a\xe2\x82")));
+    REQUIRE(reply);
+    CHECK((std::get<RemoteError>(reply->body).known == Error::invalid_parameter("a\xef\xbf\xbd")));
+    CHECK(decode_reply<InterfaceDescription>(encode_reply(InterfaceDescription{"\xff"})));
+}
