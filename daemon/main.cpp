@@ -74,13 +74,16 @@ void serve(const Options& options) {
 
 int main(int argc, char** argv) {
     Options options;
-    CLI::App app("The shared memory service: holds memory segments and hands them out by key.\n"
-                 "Without arguments it starts an instance for this user, or takes the sockets that systemd passes.",
-                 "shmd");
+    CLI::App app(
+        "The shared memory service: holds memory segments and hands them out by key.\n"
+        "Without arguments it starts an instance for this user, or takes the sockets that systemd passes.",
+        "shmd");
     app.set_version_flag("--version", "shmd " SHMD_VERSION);
-    app.add_option("--socket", options.socket, "Where programs connect (default: $XDG_RUNTIME_DIR/shmd/io.shmd.Segments)")
+    app.add_option("--socket", options.socket,
+                   "Where programs connect (default: $XDG_RUNTIME_DIR/shmd/io.shmd.Segments)")
         ->type_name("PATH");
-    app.add_option("--control-socket", options.control_socket, "Where administrators connect (default: beside --socket)")
+    app.add_option("--control-socket", options.control_socket,
+                   "Where administrators connect (default: beside --socket)")
         ->type_name("PATH");
     app.add_option("--config", options.config,
                    "JSON with comments (default: /etc/shmd/shmd.conf, for users ~/.config/shmd/shmd.conf, if there)")

@@ -21,7 +21,9 @@ constexpr std::size_t utf8_whole_bytes(std::string_view text, std::size_t limit)
 }
 
 // Names come back in errors; a hostile one is not sent back whole.
-std::string shortened(std::string_view text) { return std::string(text.substr(0, utf8_whole_bytes(text, 256))); }
+std::string shortened(std::string_view text) {
+    return std::string(text.substr(0, utf8_whole_bytes(text, 256)));
+}
 
 Result<CallBody> finish(Fields& fields, CallBody body) {
     fields.no_others();
@@ -41,7 +43,9 @@ void read_target(Fields& fields, Target& target) {
 }
 
 // A NUL would cut the label short in C, and makes sd-varlink refuse the whole reply that it is in.
-bool holds_nul(std::string_view text) { return text.find('\0') != std::string_view::npos; }
+bool holds_nul(std::string_view text) {
+    return text.find('\0') != std::string_view::npos;
+}
 
 bool labels_fit(const Labels& labels) {
     std::size_t total = 0;

@@ -32,8 +32,8 @@ enum class IoStatus {
 /// Cuts the byte stream of one socket into messages. Not thread-safe. Does not own the socket.
 class FrameReader {
   public:
-    /// max_fds: how many received descriptors it holds at most. With 0 none ever reaches this process: the kernel closes
-    /// them. Above that, the surplus is closed at once and the read answers too_large.
+    /// max_fds: how many received descriptors it holds at most. With 0 none ever reaches this process: the kernel
+    /// closes them. Above that, the surplus is closed at once and the read answers too_large.
     explicit FrameReader(std::size_t max_fds, std::size_t max_bytes = limits::message_bytes)
         : max_fds_(max_fds), max_bytes_(max_bytes) {}
 
@@ -74,8 +74,8 @@ class FrameWriter {
     /// Takes the next message. The one before must be done.
     void start(Frame frame);
 
-    /// One sendmsg(2) with these flags (MSG_DONTWAIT or 0). Descriptors go with the first byte, and are closed here once
-    /// sent. After would_block call it again for the rest.
+    /// One sendmsg(2) with these flags (MSG_DONTWAIT or 0). Descriptors go with the first byte, and are closed here
+    /// once sent. After would_block call it again for the rest.
     IoStatus write_to(int socket, int flags);
 
     [[nodiscard]] bool idle() const { return sent_ == frame_.bytes.size(); }

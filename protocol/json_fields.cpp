@@ -91,8 +91,12 @@ bool read(const Json& value, Labels& out) {
     return true;
 }
 
-bool read(const Json& value, std::vector<std::string>& out) { return read_array(value, out); }
-bool read(const Json& value, std::vector<Usage>& out) { return read_array(value, out); }
+bool read(const Json& value, std::vector<std::string>& out) {
+    return read_array(value, out);
+}
+bool read(const Json& value, std::vector<Usage>& out) {
+    return read_array(value, out);
+}
 
 bool read(const Json& value, Segment& out) {
     if (!value.is_object()) return false;

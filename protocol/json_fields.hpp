@@ -66,7 +66,7 @@ bool read(const Json& value, Usage& out);
 bool read(const Json& value, std::vector<Usage>& out);
 
 template <typename E>
-    requires std::is_enum_v<E>
+requires std::is_enum_v<E>
 bool read(const Json& value, E& out) {
     if (!value.is_string()) return false;
     const auto& text = value.get_ref<const std::string&>();

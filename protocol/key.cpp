@@ -9,7 +9,9 @@
 namespace shmd {
 namespace {
 
-bool is_alphanumeric(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+bool is_alphanumeric(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
 
 bool is_key_byte(char c) {
     return is_alphanumeric(c) || std::string_view("._:/@+=-").find(c) != std::string_view::npos;
@@ -17,7 +19,9 @@ bool is_key_byte(char c) {
 
 }  // namespace
 
-bool is_valid_key(std::string_view key) { return !key.empty() && is_valid_prefix(key); }
+bool is_valid_key(std::string_view key) {
+    return !key.empty() && is_valid_prefix(key);
+}
 
 bool is_valid_prefix(std::string_view prefix) {
     if (prefix.size() > limits::key_bytes) return false;

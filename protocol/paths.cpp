@@ -23,14 +23,18 @@ const char* non_empty_environment(const char* name) {
 
 }  // namespace
 
-std::string system_socket(Endpoint endpoint) { return in_directory("/run/shmd", endpoint); }
+std::string system_socket(Endpoint endpoint) {
+    return in_directory("/run/shmd", endpoint);
+}
 
 std::string user_runtime_directory() {
     if (const char* base = non_empty_environment("XDG_RUNTIME_DIR")) return std::string(base) + "/shmd";
     return "/tmp/shmd-" + std::to_string(::geteuid());
 }
 
-std::string user_socket(Endpoint endpoint) { return in_directory(user_runtime_directory(), endpoint); }
+std::string user_socket(Endpoint endpoint) {
+    return in_directory(user_runtime_directory(), endpoint);
+}
 
 std::string control_socket_of(const std::string& segments_socket) {
     std::string_view name = socket_name(Endpoint::segments);

@@ -34,7 +34,9 @@ constexpr std::array error_forms{
     ErrorForm{ErrorCode::expected_more, "org.varlink.service.ExpectedMore", nullptr, nullptr},
 };
 
-const ErrorForm& form_of(ErrorCode code) { return error_forms[static_cast<std::size_t>(code)]; }
+const ErrorForm& form_of(ErrorCode code) {
+    return error_forms[static_cast<std::size_t>(code)];
+}
 
 constexpr bool forms_in_order() {
     for (std::size_t i = 0; i < error_forms.size(); i++) {
@@ -95,7 +97,9 @@ struct EncodeReply {
 
 // ---- From JSON ----
 
-bool decode(const Json&, Empty&) { return true; }
+bool decode(const Json&, Empty&) {
+    return true;
+}
 
 bool decode(const Json& parameters, ServiceInfo& out) {
     return !Fields(parameters)
@@ -169,7 +173,9 @@ std::string text_of(const OrderedJson& message) {
 
 }  // namespace
 
-std::string_view error_name(ErrorCode code) { return form_of(code).name; }
+std::string_view error_name(ErrorCode code) {
+    return form_of(code).name;
+}
 
 std::string encode_reply(const ReplyBody& body, bool continues) {
     OrderedJson parameters = OrderedJson::object();
@@ -221,7 +227,9 @@ template std::optional<Reply<Status>> decode_reply(std::string_view);
 template std::optional<Reply<UsageReply>> decode_reply(std::string_view);
 template std::optional<Reply<RawReply>> decode_reply(std::string_view);
 
-std::string to_json(const Segment& segment) { return json::write(segment).dump(2); }
+std::string to_json(const Segment& segment) {
+    return json::write(segment).dump(2);
+}
 
 std::string to_json(const std::vector<Segment>& segments) {
     OrderedJson list = OrderedJson::array();

@@ -14,12 +14,12 @@ namespace shmd {
 
 enum class ErrorCode {
     // io.shmd.Segments
-    no_such_segment,   // text: key, number: id
-    segment_exists,    // text: key
-    size_mismatch,     // number: bytes that the segment has
-    invalid_key,       // text: key
-    quota_exceeded,    // text: resource, number: limit
-    out_of_memory,     // number: bytes asked for
+    no_such_segment,  // text: key, number: id
+    segment_exists,   // text: key
+    size_mismatch,    // number: bytes that the segment has
+    invalid_key,      // text: key
+    quota_exceeded,   // text: resource, number: limit
+    out_of_memory,    // number: bytes asked for
     // org.varlink.service
     permission_denied,
     invalid_parameter,       // text: parameter

@@ -33,7 +33,9 @@ std::int64_t now_usec() {
     return std::int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000;
 }
 
-std::int64_t machine_memory() { return std::int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE); }
+std::int64_t machine_memory() {
+    return std::int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE);
+}
 
 }  // namespace
 
@@ -46,7 +48,9 @@ Outcome Handlers::handle(Client& client, const Call& call) {
     return std::visit([&](const auto& body) { return act(client, body); }, *call.body);
 }
 
-void Handlers::end(Client& client) { registry_.detach_all(client.holder); }
+void Handlers::end(Client& client) {
+    registry_.detach_all(client.holder);
+}
 
 // ---- org.varlink.service ----
 
@@ -200,7 +204,9 @@ Outcome Handlers::act(Client& client, const Describe& call) {
     return Answer{SegmentReply{(*entry)->describe()}};
 }
 
-Outcome Handlers::act(Client&, const List& call) { return Listing{call.prefix.value_or("")}; }
+Outcome Handlers::act(Client&, const List& call) {
+    return Listing{call.prefix.value_or("")};
+}
 
 std::optional<Segment> Handlers::list_next(const Client& client, Listing& listing, int& budget) {
     for (; budget > 0; budget--) {
@@ -241,6 +247,8 @@ Outcome Handlers::act(Client&, const GetStatus&) {
     return Answer{std::move(status)};
 }
 
-Outcome Handlers::act(Client&, const GetUsage&) { return Answer{UsageReply{quota_.usage()}}; }
+Outcome Handlers::act(Client&, const GetUsage&) {
+    return Answer{UsageReply{quota_.usage()}};
+}
 
 }  // namespace shmd

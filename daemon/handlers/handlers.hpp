@@ -70,8 +70,8 @@ class Handlers {
     /// The rest of a Create whose memory is reserved.
     Outcome finish_create(Client& client, std::unique_ptr<PendingCreate> pending);
 
-    /// Looks at up to `budget` segments; the budget left tells whether there is more to look at. Nothing and budget left
-    /// is the end of the list.
+    /// Looks at up to `budget` segments; the budget left tells whether there is more to look at. Nothing and budget
+    /// left is the end of the list.
     std::optional<Segment> list_next(const Client& client, Listing& listing, int& budget);
 
     /// The connection is over: everything that it held ends.

@@ -10,11 +10,15 @@ namespace {
 constexpr std::array<std::string_view, resource_count> names{"segments", "bytes", "attachments", "connections",
                                                              "messageBytes"};
 
-constexpr std::size_t index_of(Resource resource) { return static_cast<std::size_t>(resource); }
+constexpr std::size_t index_of(Resource resource) {
+    return static_cast<std::size_t>(resource);
+}
 
 }  // namespace
 
-std::string_view resource_name(Resource resource) { return names[index_of(resource)]; }
+std::string_view resource_name(Resource resource) {
+    return names[index_of(resource)];
+}
 
 Charge::Charge(Charge&& other) noexcept
     : quota_(std::exchange(other.quota_, nullptr)),

@@ -1,5 +1,5 @@
-// What each user holds and may hold. A Charge is one amount of one resource on one user's account; it is given back when
-// the object that owns it goes, so that no path can forget it. Knows uids; knows nothing of segments or sockets.
+// What each user holds and may hold. A Charge is one amount of one resource on one user's account; it is given back
+// when the object that owns it goes, so that no path can forget it. Knows uids; knows nothing of segments or sockets.
 #pragma once
 
 #include <array>

@@ -183,6 +183,8 @@ void Registry::announce(const std::string& key) {
 Registry::Ticket::Ticket(Registry& registry, std::string key, std::function<void()> wake)
     : registry_(registry), place_(registry.waiting_.emplace(std::move(key), std::move(wake))) {}
 
-Registry::Ticket::~Ticket() { registry_.waiting_.erase(place_); }
+Registry::Ticket::~Ticket() {
+    registry_.waiting_.erase(place_);
+}
 
 }  // namespace shmd

@@ -1,5 +1,5 @@
-// Every segment and every attachment, and the keys. Decides nothing about users and answers no calls: it keeps the state
-// whole. One thread; no descriptors but through Memory.
+// Every segment and every attachment, and the keys. Decides nothing about users and answers no calls: it keeps the
+// state whole. One thread; no descriptors but through Memory.
 #pragma once
 
 #include <cstdint>

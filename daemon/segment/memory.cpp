@@ -23,7 +23,9 @@ Error refusal(int error, std::int64_t size) {
 }
 
 // The kernel's limit on a memfd's name, less its own "memfd:" prefix.
-std::string memfd_name(std::string_view name) { return "shmd:" + std::string(name.substr(0, 240)); }
+std::string memfd_name(std::string_view name) {
+    return "shmd:" + std::string(name.substr(0, 240));
+}
 
 // The value of a line such as "MemAvailable:   123 kB", in bytes.
 std::int64_t meminfo_bytes(std::string_view text, std::string_view field) {

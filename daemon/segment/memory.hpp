@@ -36,8 +36,8 @@ class Memory {
     std::int64_t size_;
 };
 
-/// Reserving memory takes a quarter of a second a GiB and more. This does it in steps of bounded length, so that several
-/// can take turns, on a thread of their own.
+/// Reserving memory takes a quarter of a second a GiB and more. This does it in steps of bounded length, so that
+/// several can take turns, on a thread of their own.
 class Reservation {
   public:
     /// Memory up to this many bytes is reserved so fast that a thread would cost more.

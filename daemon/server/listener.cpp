@@ -58,13 +58,15 @@ void remove_stale_socket(const std::string& path, const sockaddr_un& address) {
         fail("cannot listen on " + path, errno);
     }
     if (!S_ISSOCK(status.st_mode)) {
-        throw std::runtime_error("cannot listen on " + path + ": a file that is not a socket is in the way; remove it, "
+        throw std::runtime_error("cannot listen on " + path +
+                                 ": a file that is not a socket is in the way; remove it, "
                                  "or choose another path with --socket or --control-socket");
     }
     UniqueFd probe = stream_socket();
     bool answers = ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
     if (answers || errno != ECONNREFUSED) {
-        throw std::runtime_error("cannot listen on " + path + ": another daemon is running there; stop it, or choose "
+        throw std::runtime_error("cannot listen on " + path +
+                                 ": another daemon is running there; stop it, or choose "
                                  "another path with --socket and --control-socket");
     }
     if (::unlink(path.c_str()) != 0 && errno != ENOENT) fail("cannot remove the stale socket " + path, errno);

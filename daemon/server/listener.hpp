@@ -1,5 +1,5 @@
-// Listening sockets: made here, or taken from systemd. Replaces a stale socket file, never a live one, and never unlinks
-// anything that is not a socket.
+// Listening sockets: made here, or taken from systemd. Replaces a stale socket file, never a live one, and never
+// unlinks anything that is not a socket.
 #pragma once
 
 #include <sys/types.h>
@@ -20,7 +20,8 @@ class Listener {
     /// directory are not made. Throws std::runtime_error with a text for people.
     static Listener make(Endpoint endpoint, const std::string& path, mode_t mode, std::optional<gid_t> group);
 
-    /// The sockets that systemd passed, told apart by FileDescriptorName= or else by their paths. Empty without systemd.
+    /// The sockets that systemd passed, told apart by FileDescriptorName= or else by their paths. Empty without
+    /// systemd.
     static std::vector<Listener> from_systemd();
 
     Listener(Listener&& other) noexcept = default;

@@ -50,6 +50,7 @@ void Server::run(std::vector<Listener> listeners) {
         spdlog::info("listening on {}", listener.path());
     }
     asio::co_spawn(loop_, watch_stalled(), rethrow);
+    spdlog::info("ready");
     ::sd_notify(0, "READY=1");
     loop_.run();
 }

@@ -14,7 +14,9 @@
 namespace shmd {
 namespace {
 
-[[noreturn]] void fail(const char* what) { throw std::system_error(errno, std::generic_category(), what); }
+[[noreturn]] void fail(const char* what) {
+    throw std::system_error(errno, std::generic_category(), what);
+}
 
 std::vector<std::uint32_t> read_groups(int socket) {
     std::vector<gid_t> groups(64);

@@ -101,7 +101,9 @@ asio::awaitable<void> Session::run() {
 }
 
 // Gives every other connection that is ready a turn.
-asio::awaitable<void> Session::yield() { co_await asio::post(socket_.get_executor(), asio::use_awaitable); }
+asio::awaitable<void> Session::yield() {
+    co_await asio::post(socket_.get_executor(), asio::use_awaitable);
+}
 
 asio::awaitable<bool> Session::receive() {
     if (!reader_.has_buffered()) {
@@ -133,8 +135,8 @@ asio::awaitable<bool> Session::receive() {
 bool Session::charge_buffer() {
     buffer_charge_.release();
     if (reader_.capacity() <= free_buffer_bytes) return true;
-    auto charge = context_.quota.charge(client_.peer.uid, Resource::message_bytes,
-                                        static_cast<std::int64_t>(reader_.capacity()));
+    auto charge =
+        context_.quota.charge(client_.peer.uid, Resource::message_bytes, static_cast<std::int64_t>(reader_.capacity()));
     if (!charge) {
         complain("too many bytes of unfinished messages");
         return false;

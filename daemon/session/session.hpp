@@ -33,7 +33,8 @@ class Session : public std::enable_shared_from_this<Session> {
     using Socket = asio::local::stream_protocol::socket;
 
     /// process: the peer's. charge: the connection on the peer's account.
-    Session(Socket socket, std::shared_ptr<ProcessWatch> process, Peer peer, Endpoint endpoint, Charge charge, SessionContext& context);
+    Session(Socket socket, std::shared_ptr<ProcessWatch> process, Peer peer, Endpoint endpoint, Charge charge,
+            SessionContext& context);
     ~Session();
 
     /// Begins to serve. on_end is called once, from the event loop, when all that the peer held has ended.

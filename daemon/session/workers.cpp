@@ -13,7 +13,9 @@ namespace {
 constexpr int low_priority = 10;
 constexpr std::int64_t quick_to_free = 4 << 20;
 
-asio::awaitable<Result<void>> take_step(Reservation& reservation) { co_return reservation.step(); }
+asio::awaitable<Result<void>> take_step(Reservation& reservation) {
+    co_return reservation.step();
+}
 
 }  // namespace
 

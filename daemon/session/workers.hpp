@@ -1,5 +1,5 @@
-// The thread for what takes long: reserving and freeing large memory. It runs at low priority and takes work in turns of
-// bounded length, so that it delays neither the event loop nor other work for long.
+// The thread for what takes long: reserving and freeing large memory. It runs at low priority and takes work in turns
+// of bounded length, so that it delays neither the event loop nor other work for long.
 #pragma once
 
 #include <asio/awaitable.hpp>

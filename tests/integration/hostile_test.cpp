@@ -219,7 +219,7 @@ TEST_CASE("half messages of one user are bounded together") {
         refused = refused || ::recv(clients.back().socket(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
     }
     CHECK(serves(unharmed.daemon));
-    CHECK(unharmed.daemon.rss_kib() < 400 * 1024);
+    if (!sanitized) CHECK(unharmed.daemon.rss_kib() < 400 * 1024);
     clients.clear();
 }
 
@@ -257,10 +257,29 @@ TEST_CASE_FIXTURE(Unharmed, "random bytes and random pieces of messages do no ha
     unsigned seed = given ? static_cast<unsigned>(std::atoi(given)) : std::random_device()();
     std::cout << "seed " << seed << " (SHMD_TEST_SEED)\n";
     std::mt19937 random(seed);
-    const std::vector<std::string> pieces{"{", "}", "\"", ":", ",", "[", "]", "null", "true", "1", "-1", "1e9", "\\u0000",
-                                          "\"method\"", "\"parameters\"", "\"io.shmd.Segments.Create\"",
-                                          "\"io.shmd.Segments.Open\"", "\"key\"", "\"sizeBytes\"", "\"more\"",
-                                          std::string(1, '\0'), "\xff", std::string(get_info)};
+    const std::vector<std::string> pieces{"{",
+                                          "}",
+                                          "\"",
+                                          ":",
+                                          ",",
+                                          "[",
+                                          "]",
+                                          "null",
+                                          "true",
+                                          "1",
+                                          "-1",
+                                          "1e9",
+                                          "\\u0000",
+                                          "\"method\"",
+                                          "\"parameters\"",
+                                          "\"io.shmd.Segments.Create\"",
+                                          "\"io.shmd.Segments.Open\"",
+                                          "\"key\"",
+                                          "\"sizeBytes\"",
+                                          "\"more\"",
+                                          std::string(1, '\0'),
+                                          "\xff",
+                                          std::string(get_info)};
     for (int round = 0; round < 300; round++) {
         RawClient client(daemon.socket());
         std::string bytes;

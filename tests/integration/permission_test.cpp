@@ -46,9 +46,8 @@ std::string granted(const Daemon& daemon, const std::string& key, const User& us
 
 // alice creates the segment and leaves.
 void create_as_alice(const Daemon& daemon, const std::string& key, int mode) {
-    REQUIRE(run_as(alice, alice_group, {}, [&] {
-                return !RawClient(daemon.socket()).call(create(key, mode)).is_error();
-            }) == 0);
+    REQUIRE(run_as(alice, alice_group, {},
+                   [&] { return !RawClient(daemon.socket()).call(create(key, mode)).is_error(); }) == 0);
 }
 
 }  // namespace

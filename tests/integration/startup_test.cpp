@@ -36,7 +36,9 @@ UniqueFd bound_socket(const std::string& path, bool listening) {
     return fd;
 }
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+}
 
 }  // namespace
 

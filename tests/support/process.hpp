@@ -21,6 +21,13 @@ namespace shmd::test {
 /// How long a test waits for anything before it fails. Reaching it means a defect, never a slow machine.
 inline constexpr std::chrono::seconds patience{60};
 
+/// Whether sanitizers are at work: then memory is no measure.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool sanitized = true;
+#else
+inline constexpr bool sanitized = false;
+#endif
+
 /// Ends the test case as failed.
 [[noreturn]] void fail(const std::string& message);
 

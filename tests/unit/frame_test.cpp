@@ -4,10 +4,12 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -363,6 +365,28 @@ TEST_CASE("descriptors that pile up over many messages meet the same limit") {
     CHECK(reader.read_from(pair.ours.get(), 0) == IoStatus::too_large);
 }
 
+TEST_CASE("descriptors that do not fit into this process are lost, and the reader knows") {
+    Pair pair;
+    UniqueFd file = memory_file();
+    int sent[] = {file.get(), file.get()};
+    rlimit old{};
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &old) == 0);
+    for (unsigned room : {2U, 1U, 0U}) {
+        CAPTURE(room);
+        FrameReader reader(4);
+        pair.send("message\0"s, sent);
+        // The lowest descriptor that is free is the first that the limit can forbid.
+        rlimit tight{static_cast<rlim_t>(UniqueFd(::dup(file.get())).get()) + room, old.rlim_max};
+        REQUIRE(::setrlimit(RLIMIT_NOFILE, &tight) == 0);
+        IoStatus status = reader.read_from(pair.ours.get(), 0);
+        REQUIRE(::setrlimit(RLIMIT_NOFILE, &old) == 0);
+        CHECK(status == IoStatus::done);
+        CHECK(reader.next() == "message");
+        CHECK(reader.fd_count() == room);
+        CHECK(reader.lost_descriptors() == (room < 2));
+    }
+}
+
 TEST_CASE("a reader that takes no descriptors never gets one, and the message goes through") {
     Pair pair;
     FrameReader reader(0);
@@ -376,6 +400,7 @@ TEST_CASE("a reader that takes no descriptors never gets one, and the message go
     CHECK(tracer.all_closed());
     CHECK(open_fds() == before);
     CHECK(reader.fd_count() == 0);
+    CHECK_FALSE(reader.lost_descriptors());
     CHECK(reader.next() == "text");
 }
 

@@ -1,0 +1,27 @@
+# For ./tests/run and ./tests/demo: installs what a fresh Debian 12 lacks. To be sourced.
+
+say() { printf '\033[1m%s\033[0m\n' "$*"; }
+
+# need_packages NAME...: installs those that are missing, as root or through sudo.
+need_packages() {
+    local missing=() name
+    for name in "$@"; do
+        [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || missing+=("$name")
+    done
+    [ ${#missing[@]} -eq 0 ] && return
+    local as_root=()
+    if [ "$(id -u)" -ne 0 ]; then
+        if ! command -v sudo >/dev/null; then
+            echo "These packages are missing: ${missing[*]}. Install them as root, or install sudo." >&2
+            exit 1
+        fi
+        as_root=(sudo)
+    fi
+    say "Installing: ${missing[*]}"
+    "${as_root[@]}" apt-get update -q
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+}
+
+build_packages=(g++ cmake ninja-build pkg-config libasio-dev nlohmann-json3-dev libspdlog-dev libcli11-dev
+                libsystemd-dev)
+test_packages=(doctest-dev libbenchmark-dev binutils make)
