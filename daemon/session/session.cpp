@@ -87,16 +87,19 @@ void Session::complain(std::string_view what) {
 asio::awaitable<void> Session::run() {
     int turn = 0;
     for (;;) {
-        auto message = reader_.next();
-        if (!message) {
-            bool more = co_await receive();
-            if (!more) co_return;
+        Progress progress = Progress::done;
+        if (auto message = reader_.next()) {
+            progress = serve(*message);
+            if (progress == Progress::waiting) progress = co_await finish() ? Progress::done : Progress::ended;
+            if (++turn % messages_a_turn == 0) co_await yield();
+        } else {
+            note_message_start();
+            asio::error_code error;
+            co_await socket_.async_wait(Socket::wait_read, asio::redirect_error(asio::use_awaitable, error));
+            progress = error ? Progress::ended : receive();
             turn = 0;
-            continue;
         }
-        bool go_on = co_await serve(*message);
-        if (!go_on) co_return;
-        if (++turn % messages_a_turn == 0) co_await yield();
+        if (progress == Progress::ended) co_return;
     }
 }
 
@@ -105,30 +108,29 @@ asio::awaitable<void> Session::yield() {
     co_await asio::post(socket_.get_executor(), asio::use_awaitable);
 }
 
-asio::awaitable<bool> Session::receive() {
+void Session::note_message_start() {
     if (!reader_.has_buffered()) {
         message_began_.reset();
     } else if (!message_began_) {
         message_began_ = std::chrono::steady_clock::now();
     }
-    for (;;) {
-        asio::error_code error;
-        co_await socket_.async_wait(Socket::wait_read, asio::redirect_error(asio::use_awaitable, error));
-        if (error) co_return false;
-        switch (reader_.read_from(socket_.native_handle(), MSG_DONTWAIT)) {
-            case IoStatus::done:
-                co_return charge_buffer();
-            case IoStatus::would_block:
-                continue;
-            case IoStatus::closed:
-                co_return false;
-            case IoStatus::too_large:
-                complain("a message over the limit of " + std::to_string(limits::message_bytes) + " bytes");
-                co_return false;
-            case IoStatus::failed:
-                throw std::system_error(errno, std::generic_category(), "recvmsg");
-        }
+}
+
+Session::Progress Session::receive() {
+    switch (reader_.read_from(socket_.native_handle(), MSG_DONTWAIT)) {
+        case IoStatus::done:
+            return charge_buffer() ? Progress::done : Progress::ended;
+        case IoStatus::would_block:
+            return Progress::done;
+        case IoStatus::closed:
+            return Progress::ended;
+        case IoStatus::too_large:
+            complain("a message over the limit of " + std::to_string(limits::message_bytes) + " bytes");
+            return Progress::ended;
+        case IoStatus::failed:
+            break;
     }
+    throw std::system_error(errno, std::generic_category(), "recvmsg");
 }
 
 // Many half messages of one user must not fill the daemon.
@@ -153,37 +155,80 @@ Outcome Session::handle(const Call& call) {
     }
 }
 
-asio::awaitable<bool> Session::serve(std::string_view message) {
+Session::Progress Session::serve(std::string_view message) {
     auto decoded = decode_call(message, client_.endpoint);
     if (auto* violation = std::get_if<Violation>(&decoded)) {
         complain(violation->reason);
-        co_return false;
+        return Progress::ended;
     }
-    const Call& call = std::get<Call>(decoded);
+    Call& call = std::get<Call>(decoded);
     Outcome outcome = handle(call);
-    if (auto* wait = std::get_if<WaitForKey>(&outcome)) outcome = co_await wait_for_key(call, std::move(*wait));
-    if (auto* pending = std::get_if<std::unique_ptr<PendingCreate>>(&outcome)) {
-        outcome = co_await create(std::move(*pending));
+    if (std::holds_alternative<Answer>(outcome) || std::holds_alternative<Error>(outcome)) {
+        return call.flags.oneway ? Progress::done : answer(std::move(outcome));
     }
-    if (peer_gone_) co_return false;
-    if (call.flags.oneway) co_return true;
-    if (auto* listing = std::get_if<Listing>(&outcome)) {
-        bool sent = co_await send_listing(std::move(*listing));
-        co_return sent;
+    unfinished_ = std::make_unique<Unfinished>(std::move(call), std::move(outcome));
+    return Progress::waiting;
+}
+
+Session::Progress Session::answer(Outcome outcome) {
+    if (auto* good = std::get_if<Answer>(&outcome)) {
+        return send(Frame{encode_reply(good->body), std::move(good->fds)});
     }
-    Frame frame;
-    if (auto* answer = std::get_if<Answer>(&outcome)) {
-        frame = Frame{encode_reply(answer->body), std::move(answer->fds)};
-    } else {
-        frame = Frame{encode_error(std::get<Error>(outcome))};
-    }
-    // The common case needs no coroutine: the socket takes the message at once.
+    return send(Frame{encode_error(std::get<Error>(outcome))});
+}
+
+Session::Progress Session::send(Frame frame) {
     if (!frame.fds.empty() && too_many_unread_fds()) {
+        held_back_ = std::move(frame);
+        return Progress::waiting;
+    }
+    unread_fds_ += static_cast<int>(frame.fds.size());
+    writer_.start(std::move(frame));
+    switch (writer_.write_to(socket_.native_handle(), MSG_DONTWAIT)) {
+        case IoStatus::done:
+            return Progress::done;
+        case IoStatus::would_block:
+            return Progress::waiting;
+        case IoStatus::closed:
+            return Progress::ended;
+        default:
+            // ETOOMANYREFS: too many descriptors of ours wait unread. EPERM: the peer takes none (SO_PASSRIGHTS).
+            throw std::system_error(errno, std::generic_category(), "sendmsg");
+    }
+}
+
+// The rest of a call that must wait: for its outcome, for the peer to read, or for room in the socket.
+asio::awaitable<bool> Session::finish() {
+    if (auto work = std::move(unfinished_)) {
+        Outcome& outcome = work->outcome;
+        if (auto* wait = std::get_if<WaitForKey>(&outcome)) outcome = co_await wait_for_key(work->call, *wait);
+        if (auto* pending = std::get_if<std::unique_ptr<PendingCreate>>(&outcome)) {
+            outcome = co_await create(std::move(*pending));
+        }
+        if (peer_gone_) co_return false;
+        if (work->call.flags.oneway) co_return true;
+        if (auto* listing = std::get_if<Listing>(&outcome)) co_return co_await send_listing(std::move(*listing));
+        Progress progress = answer(std::move(outcome));
+        if (progress != Progress::waiting) co_return progress == Progress::done;
+    }
+    if (held_back_) {
         bool read = co_await wait_until_read();
         if (!read) co_return false;
+        Frame frame = std::move(*held_back_);
+        held_back_.reset();
+        if (send(std::move(frame)) == Progress::ended) co_return false;
     }
-    bool sent = co_await send(std::move(frame));
-    co_return sent;
+    co_return co_await flush();
+}
+
+// Sends what is left of the message that the writer has.
+asio::awaitable<bool> Session::flush() {
+    for (;;) {
+        if (writer_.idle()) co_return true;
+        asio::error_code error;
+        co_await socket_.async_wait(Socket::wait_write, asio::redirect_error(asio::use_awaitable, error));
+        if (error || writer_.write_to(socket_.native_handle(), MSG_DONTWAIT) >= IoStatus::closed) co_return false;
+    }
 }
 
 asio::awaitable<Outcome> Session::create(std::unique_ptr<PendingCreate> pending) {
@@ -249,7 +294,8 @@ asio::awaitable<bool> Session::send_listing(Listing listing) {
         if (at_end && !any) batch = encode_reply(SegmentReply{});
         if (at_end || batch.size() > listing_batch_bytes) {
             Frame frame{std::exchange(batch, {})};
-            bool sent = co_await send(std::move(frame));
+            if (send(std::move(frame)) == Progress::ended) co_return false;
+            bool sent = co_await flush();
             if (!sent || at_end) co_return sent;
             co_await yield();
         } else if (budget == 0) {
@@ -278,28 +324,6 @@ asio::awaitable<bool> Session::wait_until_read() {
         if (error || !socket_.is_open() || count == 0) co_return false;
     }
     co_return true;
-}
-
-asio::awaitable<bool> Session::send(Frame frame) {
-    unread_fds_ += static_cast<int>(frame.fds.size());
-    writer_.start(std::move(frame));
-    for (;;) {
-        switch (writer_.write_to(socket_.native_handle(), MSG_DONTWAIT)) {
-            case IoStatus::done:
-                co_return true;
-            case IoStatus::would_block: {
-                asio::error_code error;
-                co_await socket_.async_wait(Socket::wait_write, asio::redirect_error(asio::use_awaitable, error));
-                if (error) co_return false;
-                break;
-            }
-            case IoStatus::closed:
-                co_return false;
-            default:
-                // ETOOMANYREFS: too many descriptors of ours wait unread. EPERM: the peer takes none (SO_PASSRIGHTS).
-                throw std::system_error(errno, std::generic_category(), "sendmsg");
-        }
-    }
 }
 
 }  // namespace shmd

@@ -1,4 +1,5 @@
 // One connection, from its first byte to its end: reads a message, has it handled, sends the answer, reads the next.
+// The usual call is served by plain functions between two waits of run(); only what must wait goes through finish().
 // Knows sockets, time and the event loop; what a call means is the handlers' matter.
 #pragma once
 
@@ -47,17 +48,28 @@ class Session : public std::enable_shared_from_this<Session> {
     void close_if_stalled(std::chrono::steady_clock::time_point before);
 
   private:
+    /// How far one step of the work came.
+    enum class Progress {
+        done,
+        waiting,  // finish() does the rest
+        ended,    // the connection is over
+    };
+
     asio::awaitable<void> run();
-    asio::awaitable<bool> receive();
-    asio::awaitable<bool> serve(std::string_view message);
+    asio::awaitable<bool> finish();
     asio::awaitable<Outcome> create(std::unique_ptr<PendingCreate> pending);
     asio::awaitable<Outcome> wait_for_key(const Call& call, WaitForKey wait);
     asio::awaitable<bool> send_listing(Listing listing);
-    asio::awaitable<bool> send(Frame frame);
+    asio::awaitable<bool> flush();
     asio::awaitable<bool> wait_until_read();
     asio::awaitable<void> yield();
 
+    Progress receive();
+    Progress serve(std::string_view message);
+    Progress answer(Outcome outcome);
+    Progress send(Frame frame);
     Outcome handle(const Call& call);
+    void note_message_start();
     bool charge_buffer();
     bool too_many_unread_fds();
     void complain(std::string_view what);
@@ -71,7 +83,14 @@ class Session : public std::enable_shared_from_this<Session> {
     Charge buffer_charge_;
     FrameReader reader_{0};
     FrameWriter writer_;
-    int unread_fds_ = 0;  // sent since the peer was last known to have read everything
+    /// What serve() could not do without waiting; rarely there, so that an idle connection is small.
+    struct Unfinished {
+        Call call;
+        Outcome outcome;
+    };
+    std::unique_ptr<Unfinished> unfinished_;
+    std::optional<Frame> held_back_;  // until the peer has read earlier descriptors
+    int unread_fds_ = 0;              // sent since the peer was last known to have read everything
     bool peer_gone_ = false;
     std::optional<std::chrono::steady_clock::time_point> message_began_;
     std::function<void(Session&)> on_end_;
