@@ -2,7 +2,8 @@
 #include <algorithm>
 #include <array>
 
-#include "json_fields.hpp"
+#include "json_reader.hpp"
+#include "json_writer.hpp"
 #include "key.hpp"
 #include "limits.hpp"
 #include "messages.hpp"
@@ -12,7 +13,7 @@ namespace {
 
 using json::Fields;
 using json::Json;
-using json::OrderedJson;
+using json::ObjectWriter;
 
 constexpr std::size_t utf8_whole_bytes(std::string_view text, std::size_t limit) {
     if (text.size() <= limit) return text.size();
@@ -169,9 +170,9 @@ constexpr std::array methods{
 };
 static_assert(methods.size() == std::variant_size_v<CallBody>, "every call has a decoder");
 
-Result<CallBody> decode_body(const std::string& method, const Json& parameters, Endpoint endpoint) {
+Result<CallBody> decode_body(std::string_view method, const Json& parameters, Endpoint endpoint) {
     std::size_t dot = method.rfind('.');
-    std::string_view interface = std::string_view(method).substr(0, dot == std::string::npos ? 0 : dot);
+    std::string_view interface = method.substr(0, dot == std::string::npos ? 0 : dot);
     auto served = served_interfaces(endpoint);
     if (dot == std::string::npos || std::find(served.begin(), served.end(), interface) == served.end()) {
         return Error{ErrorCode::interface_not_found, shortened(interface)};
@@ -182,114 +183,122 @@ Result<CallBody> decode_body(const std::string& method, const Json& parameters, 
     return Error{ErrorCode::method_not_found, shortened(method)};
 }
 
-// ---- To JSON ----
-
-template <typename T>
-void put(OrderedJson& out, const char* name, const std::optional<T>& value) {
-    if (!value) return;
-    if constexpr (std::is_enum_v<T>) {
-        out.emplace(name, json::enum_name(*value));
-    } else {
-        out.emplace(name, *value);
+std::optional<Violation> check_envelope(const Json* message) {
+    if (!message) return Violation{"not JSON, or nested too deep"};
+    if (!message->IsObject()) return Violation{"not a JSON object"};
+    int flags = 0;
+    bool has_method = false;
+    for (const auto& [member, value] : message->GetObject()) {
+        std::string_view name = json::view(member);
+        if (name == "method") {
+            if (!value.IsString()) return Violation{"'method' is not a string"};
+            has_method = true;
+        } else if (name == "parameters") {
+            if (!value.IsObject() && !value.IsNull()) return Violation{"'parameters' is not an object"};
+        } else if (name == "oneway" || name == "more" || name == "upgrade") {
+            if (!value.IsBool()) return Violation{"'" + std::string(name) + "' is not a boolean"};
+            flags += value.GetBool() ? 1 : 0;
+        } else {
+            return Violation{"a top-level field that Varlink does not have"};
+        }
     }
+    if (!has_method) return Violation{"no method"};
+    if (flags > 1) return Violation{"more than one of oneway, more and upgrade"};
+    return std::nullopt;
 }
 
-void put(OrderedJson& out, const Target& target) {
-    put(out, "key", target.key);
-    put(out, "id", target.id);
+bool flag(const Json& message, std::string_view name) {
+    const Json* value = json::find_member(message, name);
+    return value && value->GetBool();
+}
+
+// ---- To JSON ----
+
+void put(ObjectWriter& out, const Target& target) {
+    out.add_if("key", target.key);
+    out.add_if("id", target.id);
+}
+
+template <typename E>
+void put_enum(ObjectWriter& out, std::string_view name, const std::optional<E>& value) {
+    if (value) out.add(name, json::enum_name(*value));
 }
 
 struct EncodeParameters {
-    OrderedJson& out;
+    ObjectWriter& out;
 
     void operator()(const GetInfo&) const {}
-    void operator()(const GetInterfaceDescription& call) const { out.emplace("interface", call.interface); }
+    void operator()(const GetInterfaceDescription& call) const { out.add("interface", call.interface); }
     void operator()(const Create& call) const {
-        put(out, "key", call.key);
-        out.emplace("sizeBytes", call.size_bytes);
-        put(out, "mode", call.mode);
-        put(out, "createMode", call.create_mode);
-        put(out, "access", call.access);
-        put(out, "reserve", call.reserve);
-        put(out, "staged", call.staged);
-        put(out, "lifetime", call.lifetime);
-        put(out, "labels", call.labels);
+        out.add_if("key", call.key);
+        out.add("sizeBytes", call.size_bytes);
+        out.add_if("mode", call.mode);
+        put_enum(out, "createMode", call.create_mode);
+        put_enum(out, "access", call.access);
+        put_enum(out, "reserve", call.reserve);
+        out.add_if("staged", call.staged);
+        put_enum(out, "lifetime", call.lifetime);
+        if (call.labels) json::append(out.begin("labels"), *call.labels);
     }
     void operator()(const Open& call) const {
         put(out, call.target);
-        out.emplace("access", json::enum_name(call.access));
-        put(out, "waitUsec", call.wait_usec);
+        out.add("access", json::enum_name(call.access));
+        out.add_if("waitUsec", call.wait_usec);
     }
-    void operator()(const Detach& call) const { out.emplace("attachment", call.attachment); }
+    void operator()(const Detach& call) const { out.add("attachment", call.attachment); }
     void operator()(const Publish& call) const {
-        out.emplace("attachment", call.attachment);
-        put(out, "key", call.key);
-        put(out, "replace", call.replace);
+        out.add("attachment", call.attachment);
+        out.add_if("key", call.key);
+        out.add_if("replace", call.replace);
     }
     void operator()(const Describe& call) const { put(out, call.target); }
-    void operator()(const List& call) const { put(out, "prefix", call.prefix); }
+    void operator()(const List& call) const { out.add_if("prefix", call.prefix); }
     void operator()(const Delete& call) const { put(out, call.target); }
     void operator()(const GetStatus&) const {}
     void operator()(const GetUsage&) const {}
 };
 
-std::optional<Violation> check_envelope(const Json& message) {
-    if (message.is_discarded()) return Violation{"not JSON, or nested too deep"};
-    if (!message.is_object()) return Violation{"not a JSON object"};
-    int flags = 0;
-    for (const auto& [name, value] : message.items()) {
-        if (name == "method") {
-            if (!value.is_string()) return Violation{"'method' is not a string"};
-        } else if (name == "parameters") {
-            if (!value.is_object() && !value.is_null()) return Violation{"'parameters' is not an object"};
-        } else if (name == "oneway" || name == "more" || name == "upgrade") {
-            if (!value.is_boolean()) return Violation{"'" + name + "' is not a boolean"};
-            flags += value.get<bool>() ? 1 : 0;
-        } else {
-            return Violation{"a top-level field that Varlink does not have"};
-        }
-    }
-    if (!message.contains("method")) return Violation{"no method"};
-    if (flags > 1) return Violation{"more than one of oneway, more and upgrade"};
-    return std::nullopt;
-}
-
 }  // namespace
 
 std::variant<Call, Violation> decode_call(std::string_view message, Endpoint endpoint) {
-    Json parsed = json::parse(message);
-    if (auto violation = check_envelope(parsed)) return std::move(*violation);
+    json::Document document(message);
+    if (auto violation = check_envelope(document.root())) return std::move(*violation);
+    const Json& root = *document.root();
 
-    const auto& method = parsed["method"].get_ref<const std::string&>();
-    CallFlags flags{parsed.value("oneway", false), parsed.value("more", false)};
-    if (parsed.value("upgrade", false)) {
-        return Call{flags, Error{ErrorCode::method_not_implemented, shortened(method)}};
-    }
-    static const Json no_parameters = Json::object();
-    auto found = parsed.find("parameters");
-    const Json& parameters = found == parsed.end() || found->is_null() ? no_parameters : *found;
-    return Call{flags, decode_body(method, parameters, endpoint)};
+    std::string_view method = json::view(*json::find_member(root, "method"));
+    CallFlags flags{flag(root, "oneway"), flag(root, "more")};
+    if (flag(root, "upgrade")) return Call{flags, Error{ErrorCode::method_not_implemented, shortened(method)}};
+    const Json* parameters = json::find_member(root, "parameters");
+    return Call{flags, decode_body(method, parameters ? *parameters : json::empty_object(), endpoint)};
 }
 
 std::string encode_call(const CallBody& body, CallFlags flags) {
-    OrderedJson parameters = OrderedJson::object();
-    std::visit(EncodeParameters{parameters}, body);
-    OrderedJson message = OrderedJson::object();
-    message.emplace("method", std::visit([](const auto& call) { return call.method; }, body));
-    if (!parameters.empty()) message.emplace("parameters", std::move(parameters));
-    if (flags.oneway) message.emplace("oneway", true);
-    if (flags.more) message.emplace("more", true);
-    return message.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
+    std::string message;
+    {
+        ObjectWriter object(message);
+        object.add("method", std::visit([](const auto& call) { return call.method; }, body));
+        std::string parameters;
+        {
+            ObjectWriter out(parameters);
+            std::visit(EncodeParameters{out}, body);
+        }
+        if (parameters != "{}") object.begin("parameters") += parameters;
+        if (flags.oneway) object.add("oneway", true);
+        if (flags.more) object.add("more", true);
+    }
+    return message;
 }
 
 std::optional<std::string> encode_raw_call(std::string_view method, std::string_view parameters) {
-    Json parsed = json::parse(parameters);
-    if (!parsed.is_object()) return std::nullopt;
-    OrderedJson message = OrderedJson::object();
-    message.emplace("method", method);
-    message.emplace("parameters", std::move(parsed));
-    // A name that is not UTF-8 is no method's: the daemon says so.
-    return message.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
+    json::Document document(parameters);
+    if (!document.root() || !document.root()->IsObject()) return std::nullopt;
+    std::string message;
+    {
+        ObjectWriter object(message);
+        object.add("method", method);
+        object.begin("parameters") += json::to_text(*document.root());
+    }
+    return message;
 }
 
 }  // namespace shmd

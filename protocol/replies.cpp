@@ -2,7 +2,8 @@
 #include <algorithm>
 #include <array>
 
-#include "json_fields.hpp"
+#include "json_reader.hpp"
+#include "json_writer.hpp"
 #include "messages.hpp"
 
 namespace shmd {
@@ -10,7 +11,7 @@ namespace {
 
 using json::Fields;
 using json::Json;
-using json::OrderedJson;
+using json::ObjectWriter;
 
 // The one map between internal errors and the wire: name, and what text and number are called there.
 struct ErrorForm {
@@ -47,51 +48,58 @@ constexpr bool forms_in_order() {
 static_assert(forms_in_order());
 
 struct EncodeReply {
-    OrderedJson& out;
+    ObjectWriter& out;
 
     void operator()(const Empty&) const {}
     void operator()(const ServiceInfo& info) const {
-        out.emplace("vendor", info.vendor);
-        out.emplace("product", info.product);
-        out.emplace("version", info.version);
-        out.emplace("url", info.url);
-        out.emplace("interfaces", info.interfaces);
+        out.add("vendor", info.vendor);
+        out.add("product", info.product);
+        out.add("version", info.version);
+        out.add("url", info.url);
+        std::string& list = out.begin("interfaces");
+        list += '[';
+        for (const std::string& name : info.interfaces) {
+            if (list.back() != '[') list += ',';
+            json::append_string(list, name);
+        }
+        list += ']';
     }
-    void operator()(const InterfaceDescription& reply) const { out.emplace("description", reply.description); }
+    void operator()(const InterfaceDescription& reply) const { out.add("description", reply.description); }
     void operator()(const Grant& grant) const {
-        out.emplace("segment", json::write(grant.segment));
-        if (grant.created) out.emplace("created", *grant.created);
-        out.emplace("attachment", grant.attachment);
-        out.emplace("fileDescriptor", grant.file_descriptor);
+        json::append(out.begin("segment"), grant.segment);
+        out.add_if("created", grant.created);
+        out.add("attachment", grant.attachment);
+        out.add("fileDescriptor", grant.file_descriptor);
     }
     void operator()(const SegmentReply& reply) const {
-        out.emplace("segment", reply.segment ? json::write(*reply.segment) : OrderedJson(nullptr));
+        std::string& value = out.begin("segment");
+        if (reply.segment) {
+            json::append(value, *reply.segment);
+        } else {
+            value += "null";
+        }
     }
     void operator()(const Status& status) const {
-        out.emplace("version", status.version);
-        out.emplace("pid", status.pid);
-        out.emplace("startedUsec", status.started_usec);
-        out.emplace("segments", status.segments);
-        out.emplace("bytes", status.bytes);
-        out.emplace("attachments", status.attachments);
-        out.emplace("connections", status.connections);
-        out.emplace("segmentsLimit", status.segments_limit);
-        out.emplace("bytesLimit", status.bytes_limit);
-        out.emplace("attachmentsLimit", status.attachments_limit);
-        out.emplace("connectionsLimit", status.connections_limit);
+        out.add("version", status.version);
+        out.add("pid", status.pid);
+        out.add("startedUsec", status.started_usec);
+        out.add("segments", status.segments);
+        out.add("bytes", status.bytes);
+        out.add("attachments", status.attachments);
+        out.add("connections", status.connections);
+        out.add("segmentsLimit", status.segments_limit);
+        out.add("bytesLimit", status.bytes_limit);
+        out.add("attachmentsLimit", status.attachments_limit);
+        out.add("connectionsLimit", status.connections_limit);
     }
     void operator()(const UsageReply& reply) const {
-        OrderedJson list = OrderedJson::array();
+        std::string& list = out.begin("usage");
+        list += '[';
         for (const Usage& usage : reply.usage) {
-            OrderedJson item = OrderedJson::object();
-            item.emplace("uid", usage.uid);
-            item.emplace("segments", usage.segments);
-            item.emplace("bytes", usage.bytes);
-            item.emplace("attachments", usage.attachments);
-            item.emplace("connections", usage.connections);
-            list.push_back(std::move(item));
+            if (list.back() != '[') list += ',';
+            json::append(list, usage);
         }
-        out.emplace("usage", std::move(list));
+        list += ']';
     }
 };
 
@@ -149,12 +157,12 @@ bool decode(const Json& parameters, UsageReply& out) {
 }
 
 bool decode(const Json& parameters, RawReply& out) {
-    out.parameters = parameters.dump();
+    out.parameters = json::to_text(parameters);
     return true;
 }
 
 RemoteError decode_error(std::string name, const Json& parameters) {
-    RemoteError error{std::move(name), parameters.dump(), std::nullopt};
+    RemoteError error{std::move(name), json::to_text(parameters), std::nullopt};
     for (const ErrorForm& form : error_forms) {
         if (form.name != error.name) continue;
         Error known{form.code};
@@ -166,11 +174,6 @@ RemoteError decode_error(std::string name, const Json& parameters) {
     return error;
 }
 
-// A text with broken UTF-8 in it must not keep the message from its reader.
-std::string text_of(const OrderedJson& message) {
-    return message.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
-}
-
 }  // namespace
 
 std::string_view error_name(ErrorCode code) {
@@ -178,42 +181,48 @@ std::string_view error_name(ErrorCode code) {
 }
 
 std::string encode_reply(const ReplyBody& body, bool continues) {
-    OrderedJson parameters = OrderedJson::object();
-    std::visit(EncodeReply{parameters}, body);
-    OrderedJson message = OrderedJson::object();
-    message.emplace("parameters", std::move(parameters));
-    if (continues) message.emplace("continues", true);
-    return text_of(message);
+    std::string message;
+    message.reserve(512);
+    {
+        ObjectWriter object(message);
+        {
+            ObjectWriter parameters(object.begin("parameters"));
+            std::visit(EncodeReply{parameters}, body);
+        }
+        if (continues) object.add("continues", true);
+    }
+    return message;
 }
 
 std::string encode_error(const Error& error) {
     const ErrorForm& form = form_of(error.code);
-    OrderedJson parameters = OrderedJson::object();
-    if (form.text_field && error.text) parameters.emplace(form.text_field, *error.text);
-    if (form.number_field && error.number) parameters.emplace(form.number_field, *error.number);
-    OrderedJson message = OrderedJson::object();
-    message.emplace("error", form.name);
-    message.emplace("parameters", std::move(parameters));
-    return text_of(message);
+    std::string message;
+    {
+        ObjectWriter object(message);
+        object.add("error", form.name);
+        ObjectWriter parameters(object.begin("parameters"));
+        if (form.text_field) parameters.add_if(form.text_field, error.text);
+        if (form.number_field) parameters.add_if(form.number_field, error.number);
+    }
+    return message;
 }
 
 template <typename T>
 std::optional<Reply<T>> decode_reply(std::string_view message) {
-    Json parsed = json::parse(message);
-    if (!parsed.is_object()) return std::nullopt;
-    static const Json no_parameters = Json::object();
-    auto found = parsed.find("parameters");
-    const Json& parameters = found == parsed.end() || found->is_null() ? no_parameters : *found;
-    if (!parameters.is_object()) return std::nullopt;
+    json::Document document(message);
+    const Json* root = document.root();
+    if (!root || !root->IsObject()) return std::nullopt;
+    const Json* found = json::find_member(*root, "parameters");
+    const Json& parameters = found ? *found : json::empty_object();
+    if (!parameters.IsObject()) return std::nullopt;
 
-    if (auto error = parsed.find("error"); error != parsed.end() && !error->is_null()) {
-        if (!error->is_string()) return std::nullopt;
-        return Reply<T>{decode_error(error->get<std::string>(), parameters)};
+    if (const Json* error = json::find_member(*root, "error")) {
+        if (!error->IsString()) return std::nullopt;
+        return Reply<T>{decode_error(std::string(json::view(*error)), parameters)};
     }
     Reply<T> reply{T{}};
-    if (auto continues = parsed.find("continues"); continues != parsed.end() && !continues->is_null()) {
-        if (!json::read(*continues, reply.continues)) return std::nullopt;
-    }
+    const Json* continues = json::find_member(*root, "continues");
+    if (continues && !json::read(*continues, reply.continues)) return std::nullopt;
     if (!decode(parameters, std::get<T>(reply.body))) return std::nullopt;
     return reply;
 }
@@ -228,13 +237,19 @@ template std::optional<Reply<UsageReply>> decode_reply(std::string_view);
 template std::optional<Reply<RawReply>> decode_reply(std::string_view);
 
 std::string to_json(const Segment& segment) {
-    return json::write(segment).dump(2);
+    std::string text;
+    json::append(text, segment);
+    return json::indented(text);
 }
 
 std::string to_json(const std::vector<Segment>& segments) {
-    OrderedJson list = OrderedJson::array();
-    for (const Segment& segment : segments) list.push_back(json::write(segment));
-    return list.dump(2);
+    std::string text = "[";
+    for (const Segment& segment : segments) {
+        if (text.size() > 1) text += ',';
+        json::append(text, segment);
+    }
+    text += ']';
+    return json::indented(text);
 }
 
 std::array<std::string_view, 2> served_interfaces(Endpoint endpoint) {

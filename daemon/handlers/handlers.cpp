@@ -114,7 +114,7 @@ Outcome Handlers::act(Client& client, const Create& call) {
 
     auto pending = std::make_unique<PendingCreate>(call, std::make_shared<Memory>(*std::move(memory)),
                                                    *std::move(segment_charge), *std::move(bytes_charge));
-    if (!pending->call.key) pending->call.key = fresh_key();
+    if (!pending->call.key && pending->call.staged != true) pending->call.key = fresh_key();
     if (!pending->reservation.done()) {
         if (call.size_bytes > Reservation::quick_bytes) return pending;
         if (auto reserved = pending->reservation.finish(); !reserved) return std::move(reserved).error();

@@ -77,12 +77,12 @@ TEST_CASE("absent, null and empty parameters are the same") {
     }
 }
 
-TEST_CASE("flags may be there and false, and the last of a repeated one counts") {
+TEST_CASE("flags may be there and false, and the first of a repeated one counts") {
     std::string method = R"({"method":"org.varlink.service.GetInfo",)";
     CHECK((decode(method + R"("oneway":false,"more":false,"upgrade":false})").flags == CallFlags{}));
     CHECK((decode(method + R"("oneway":true,"more":false})").flags == CallFlags{.oneway = true}));
-    CHECK((decode(method + R"("oneway":true,"oneway":false})").flags == CallFlags{}));
-    CHECK((decode(method + R"("more":false,"more":true})").flags == CallFlags{.more = true}));
+    CHECK((decode(method + R"("oneway":false,"oneway":true})").flags == CallFlags{}));
+    CHECK((decode(method + R"("more":true,"more":false})").flags == CallFlags{.more = true}));
 }
 
 TEST_CASE("a refused call keeps its flags, so that a refused oneway call is not answered") {

@@ -183,7 +183,7 @@ TEST_CASE("a raw reply keeps its parameters as text") {
     auto reply = decode_reply<RawReply>(R"({"parameters":{"b":1,"a":[true,null]},"continues":true})");
     REQUIRE(reply);
     CHECK(reply->continues);
-    CHECK((Json::parse(std::get<RawReply>(reply->body).parameters) == Json{{"a", {true, nullptr}}, {"b", 1}}));
+    CHECK(std::get<RawReply>(reply->body).parameters == R"({"b":1,"a":[true,null]})");
 }
 
 TEST_CASE("a raw call has its parameters from text that is an object") {

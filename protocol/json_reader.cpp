@@ -1,5 +1,9 @@
-#include "json_fields.hpp"
+#include "json_reader.hpp"
 
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+
+#include <cassert>
 #include <limits>
 
 namespace shmd::json {
@@ -7,6 +11,8 @@ namespace {
 
 // Counts brackets outside strings. Exact for valid JSON; for anything else the parser refuses anyway.
 bool nests_too_deep(std::string_view text) {
+    auto opening = std::count(text.begin(), text.end(), '{') + std::count(text.begin(), text.end(), '[');
+    if (opening <= limits::message_depth) return false;
     int depth = 0;
     bool in_string = false;
     for (std::size_t i = 0; i < text.size(); i++) {
@@ -27,9 +33,8 @@ bool nests_too_deep(std::string_view text) {
 
 template <typename Int>
 bool read_in_range(const Json& value, Int& out, std::int64_t low, std::int64_t high) {
-    if (!value.is_number_integer()) return false;
-    if (value.is_number_unsigned() && value.get<std::uint64_t>() > static_cast<std::uint64_t>(high)) return false;
-    auto number = value.get<std::int64_t>();
+    if (!value.IsInt64()) return false;
+    std::int64_t number = value.GetInt64();
     if (number < low || number > high) return false;
     out = static_cast<Int>(number);
     return true;
@@ -37,35 +42,78 @@ bool read_in_range(const Json& value, Int& out, std::int64_t low, std::int64_t h
 
 template <typename Item>
 bool read_array(const Json& value, std::vector<Item>& out) {
-    if (!value.is_array()) return false;
+    if (!value.IsArray()) return false;
     out.clear();
-    for (const Json& item : value) {
+    for (const Json& item : value.GetArray()) {
         if (!read(item, out.emplace_back())) return false;
     }
     return true;
 }
 
-template <typename T>
-OrderedJson nullable(const std::optional<T>& value) {
-    return value ? OrderedJson(*value) : OrderedJson(nullptr);
-}
-
 }  // namespace
 
-Json parse(std::string_view text) {
-    if (nests_too_deep(text)) return Json(Json::value_t::discarded);
-    return Json::parse(text, nullptr, /*allow_exceptions=*/false);
+Document::Document(std::string_view text)
+    : value_allocator_(values_, sizeof values_),
+      stack_allocator_(stack_, sizeof stack_),
+      document_(&value_allocator_, sizeof stack_ / 2, &stack_allocator_) {
+    // The parser would take a NUL for the end.
+    if (text.find('\0') != std::string_view::npos || nests_too_deep(text)) return;
+    constexpr unsigned flags = rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag;
+    document_.Parse<flags>(text.data(), text.size());
+    valid_ = !document_.HasParseError();
+}
+
+std::string to_text(const Json& value) {
+    rapidjson::StringBuffer buffer;
+    rapidjson::Writer<rapidjson::StringBuffer> writer(buffer);
+    value.Accept(writer);
+    return {buffer.GetString(), buffer.GetSize()};
+}
+
+const Json& empty_object() {
+    static const Json object(rapidjson::kObjectType);
+    return object;
+}
+
+const Json* find_member(const Json& object, std::string_view name) {
+    for (const auto& member : object.GetObject()) {
+        if (view(member.name) == name) return member.value.IsNull() ? nullptr : &member.value;
+    }
+    return nullptr;
+}
+
+const Json* Fields::find(std::string_view name) {
+    assert(asked_count_ < most_fields);
+    asked_[asked_count_++] = name;
+    auto found = next_;
+    if (found == object_.MemberEnd() || view(found->name) != name) {
+        found = std::find_if(object_.MemberBegin(), object_.MemberEnd(),
+                             [&](const auto& member) { return view(member.name) == name; });
+        if (found == object_.MemberEnd()) return nullptr;
+    }
+    next_ = found + 1;
+    seen_++;
+    return &found->value;
+}
+
+Fields& Fields::no_others() {
+    if (bad_field_ || seen_ == object_.MemberCount()) return *this;
+    auto asked_end = asked_.begin() + asked_count_;
+    for (const auto& member : object_.GetObject()) {
+        if (std::find(asked_.begin(), asked_end, view(member.name)) == asked_end) return fail(view(member.name)), *this;
+    }
+    return *this;
 }
 
 bool read(const Json& value, bool& out) {
-    if (!value.is_boolean()) return false;
-    out = value.get<bool>();
+    if (!value.IsBool()) return false;
+    out = value.GetBool();
     return true;
 }
 
 bool read(const Json& value, std::string& out) {
-    if (!value.is_string()) return false;
-    out = value.get_ref<const std::string&>();
+    if (!value.IsString()) return false;
+    out = view(value);
     return true;
 }
 
@@ -83,10 +131,10 @@ bool read(const Json& value, std::uint32_t& out) {
 }
 
 bool read(const Json& value, Labels& out) {
-    if (!value.is_object()) return false;
+    if (!value.IsObject()) return false;
     out.clear();
-    for (const auto& [name, text] : value.items()) {
-        if (!read(text, out[name])) return false;
+    for (const auto& member : value.GetObject()) {
+        if (!read(member.value, out[std::string(view(member.name))])) return false;
     }
     return true;
 }
@@ -99,7 +147,7 @@ bool read(const Json& value, std::vector<Usage>& out) {
 }
 
 bool read(const Json& value, Segment& out) {
-    if (!value.is_object()) return false;
+    if (!value.IsObject()) return false;
     std::optional<Labels> labels;
     Fields fields(value);
     fields.require("id", out.id)
@@ -126,7 +174,7 @@ bool read(const Json& value, Segment& out) {
 }
 
 bool read(const Json& value, Usage& out) {
-    if (!value.is_object()) return false;
+    if (!value.IsObject()) return false;
     return !Fields(value)
                 .require("uid", out.uid)
                 .require("segments", out.segments)
@@ -134,32 +182,6 @@ bool read(const Json& value, Usage& out) {
                 .require("attachments", out.attachments)
                 .require("connections", out.connections)
                 .bad_field();
-}
-
-OrderedJson write(const Segment& segment) {
-    OrderedJson out = OrderedJson::object();
-    out.get_ref<OrderedJson::object_t&>().reserve(19);
-    out.emplace("id", segment.id);
-    out.emplace("key", nullable(segment.key));
-    out.emplace("sizeBytes", segment.size_bytes);
-    out.emplace("mode", segment.mode);
-    out.emplace("ownerUid", segment.owner_uid);
-    out.emplace("ownerGid", segment.owner_gid);
-    out.emplace("creatorUid", segment.creator_uid);
-    out.emplace("creatorGid", segment.creator_gid);
-    out.emplace("creatorPid", segment.creator_pid);
-    out.emplace("state", enum_name(segment.state));
-    out.emplace("sealed", segment.sealed);
-    out.emplace("attachments", segment.attachments);
-    out.emplace("createdUsec", segment.created_usec);
-    out.emplace("attachedUsec", nullable(segment.attached_usec));
-    out.emplace("detachedUsec", nullable(segment.detached_usec));
-    out.emplace("changedUsec", segment.changed_usec);
-    out.emplace("expiresUsec", nullable(segment.expires_usec));
-    out.emplace("evictable", segment.evictable);
-    out.emplace("labels", OrderedJson::object());
-    for (const auto& [name, text] : segment.labels) out["labels"].emplace(name, text);
-    return out;
 }
 
 }  // namespace shmd::json

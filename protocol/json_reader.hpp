@@ -1,11 +1,12 @@
 // Reading typed fields out of a JSON object, for the codecs in this directory alone. The first bad field is remembered
-// by name; that name is what InvalidParameter carries.
+// by name; that name is what InvalidParameter carries. RapidJSON parses: every request passes here once on either side.
 #pragma once
+
+#include <rapidjson/document.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,11 +19,42 @@
 
 namespace shmd::json {
 
-using Json = nlohmann::json;
-/// For output: keeps the order of the IDL.
-using OrderedJson = nlohmann::ordered_json;
+using Allocator = rapidjson::MemoryPoolAllocator<>;
+using Json = rapidjson::GenericValue<rapidjson::UTF8<>, Allocator>;
 
-/// The wire names of an enum's values, in the order of their declaration.
+/// A parsed text, valid JSON in valid UTF-8 that nests at most limits::message_depth deep. A usual message needs no
+/// memory but this object.
+class Document {
+  public:
+    explicit Document(std::string_view text);
+    Document(const Document&) = delete;
+    Document& operator=(const Document&) = delete;
+
+    /// Null when the text is not as it must be.
+    [[nodiscard]] const Json* root() const { return valid_ ? &document_ : nullptr; }
+
+  private:
+    char values_[4096];
+    char stack_[1024];
+    Allocator value_allocator_;
+    Allocator stack_allocator_;
+    rapidjson::GenericDocument<rapidjson::UTF8<>, Allocator, Allocator> document_;
+    bool valid_ = false;
+};
+
+/// A value as JSON text.
+[[nodiscard]] std::string to_text(const Json& value);
+
+/// An object without members.
+[[nodiscard]] const Json& empty_object();
+
+[[nodiscard]] inline std::string_view view(const Json& string) {
+    return {string.GetString(), string.GetStringLength()};
+}
+
+/// The member of this name, or null. A null there counts as absent.
+[[nodiscard]] const Json* find_member(const Json& object, std::string_view name);
+
 template <typename E>
 struct EnumNames;
 template <>
@@ -51,9 +83,6 @@ std::string_view enum_name(E value) {
     return EnumNames<E>::names[static_cast<std::size_t>(value)];
 }
 
-/// Parses a text that may nest at most limits::message_depth deep. A discarded value when it is not JSON.
-Json parse(std::string_view text);
-
 bool read(const Json& value, bool& out);
 bool read(const Json& value, std::string& out);
 bool read(const Json& value, std::int64_t& out);
@@ -68,44 +97,36 @@ bool read(const Json& value, std::vector<Usage>& out);
 template <typename E>
 requires std::is_enum_v<E>
 bool read(const Json& value, E& out) {
-    if (!value.is_string()) return false;
-    const auto& text = value.get_ref<const std::string&>();
+    if (!value.IsString()) return false;
     const auto& names = EnumNames<E>::names;
-    auto found = std::find(names.begin(), names.end(), text);
+    auto found = std::find(names.begin(), names.end(), view(value));
     if (found == names.end()) return false;
     out = static_cast<E>(found - names.begin());
     return true;
 }
 
-OrderedJson write(const Segment& segment);
-
+/// Takes fields out of an object, which must outlive this.
 class Fields {
   public:
-    explicit Fields(const Json& object) : object_(object) {}
+    explicit Fields(const Json& object) : object_(object), next_(object.MemberBegin()) {}
 
     template <typename T>
-    Fields& require(const char* name, T& out) {
+    Fields& require(std::string_view name, T& out) {
         const Json* value = find(name);
         if (!value || !read(*value, out)) fail(name);
         return *this;
     }
 
     template <typename T>
-    Fields& allow(const char* name, std::optional<T>& out) {
+    Fields& allow(std::string_view name, std::optional<T>& out) {
         const Json* value = find(name);
-        if (!value || value->is_null()) return *this;
+        if (!value || value->IsNull()) return *this;
         if (!read(*value, out.emplace())) fail(name);
         return *this;
     }
 
     /// Fails on a field that nobody asked for.
-    Fields& no_others() {
-        if (bad_field_ || seen_ == object_.size()) return *this;
-        for (const auto& [name, value] : object_.items()) {
-            if (std::find(asked_.begin(), asked_.end(), name) == asked_.end()) return fail(name), *this;
-        }
-        return *this;
-    }
+    Fields& no_others();
 
     void fail(std::string_view name) {
         if (!bad_field_) bad_field_ = name;
@@ -114,16 +135,15 @@ class Fields {
     [[nodiscard]] const std::optional<std::string>& bad_field() const { return bad_field_; }
 
   private:
-    const Json* find(const char* name) {
-        asked_.push_back(name);
-        auto found = object_.find(name);
-        if (found == object_.end()) return nullptr;
-        seen_++;
-        return &*found;
-    }
+    const Json* find(std::string_view name);
+
+    static constexpr std::size_t most_fields = 24;
 
     const Json& object_;
-    std::vector<std::string_view> asked_;
+    Json::ConstMemberIterator
+        next_;  // behind the last one found: whoever writes in the order of the IDL is read in one go
+    std::array<std::string_view, most_fields> asked_{};
+    std::size_t asked_count_ = 0;
     std::size_t seen_ = 0;
     std::optional<std::string> bad_field_;
 };

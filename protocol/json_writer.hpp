@@ -1,0 +1,70 @@
+// Writing JSON objects member by member, for the codecs in this directory alone. Written straight into one string:
+// every reply passes here.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "messages.hpp"
+#include "types.hpp"
+
+namespace shmd::json {
+
+/// Appends text as a JSON string. Bytes that are not UTF-8 become U+FFFD.
+void append_string(std::string& out, std::string_view text);
+
+/// One object. Its closing brace is written when it is destroyed. Names are literals that need no escapes.
+class ObjectWriter {
+  public:
+    explicit ObjectWriter(std::string& out) : out_(out) { out_ += '{'; }
+    ObjectWriter(const ObjectWriter&) = delete;
+    ObjectWriter& operator=(const ObjectWriter&) = delete;
+    ~ObjectWriter() { out_ += '}'; }
+
+    void add(std::string_view name, std::string_view value) { append_string(begin(name), value); }
+    void add(std::string_view name, const std::string& value) { add(name, std::string_view(value)); }
+    void add(std::string_view name, const char* value) { add(name, std::string_view(value)); }
+    void add(std::string_view name, std::integral auto value) {
+        if constexpr (std::same_as<decltype(value), bool>) {
+            begin(name) += value ? "true" : "false";
+        } else {
+            append_integer(begin(name), value);
+        }
+    }
+
+    /// Null when there is none.
+    template <typename T>
+    void add(std::string_view name, const std::optional<T>& value) {
+        if (value) {
+            add(name, *value);
+        } else {
+            begin(name) += "null";
+        }
+    }
+    /// Nothing when there is none.
+    template <typename T>
+    void add_if(std::string_view name, const std::optional<T>& value) {
+        if (value) add(name, *value);
+    }
+
+    /// Writes the name; the caller appends the value to what this returns.
+    std::string& begin(std::string_view name);
+
+  private:
+    static void append_integer(std::string& out, std::int64_t value);
+
+    std::string& out_;
+    bool first_ = true;
+};
+
+void append(std::string& out, const Labels& labels);
+void append(std::string& out, const Segment& segment);
+void append(std::string& out, const Usage& usage);
+
+/// The same text with line breaks and an indent of 2.
+[[nodiscard]] std::string indented(const std::string& text);
+
+}  // namespace shmd::json
