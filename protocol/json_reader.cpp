@@ -31,6 +31,23 @@ bool nests_too_deep(std::string_view text) {
     return false;
 }
 
+// RapidJSON 1.1 lets the escaped second half of a surrogate pair stand alone; the bytes it makes of it are not UTF-8.
+bool has_lone_low_surrogate(std::string_view text) {
+    std::size_t behind_high = std::string_view::npos;
+    for (std::size_t i = text.find('\\'); i < text.size(); i = text.find('\\', i)) {
+        std::string_view escape = text.substr(i, 4);
+        bool is_unicode = escape.size() > 1 && escape[1] == 'u';
+        bool begins_with_d = is_unicode && escape.size() == 4 && (escape[2] == 'd' || escape[2] == 'D');
+        auto continues_with = [&](std::string_view digits) {
+            return begins_with_d && digits.find(escape[3]) != std::string_view::npos;
+        };
+        if (continues_with("cdefCDEF") && i != behind_high) return true;
+        i += is_unicode ? sizeof "\\uXXXX" - 1 : 2;
+        behind_high = continues_with("89abAB") ? i : std::string_view::npos;
+    }
+    return false;
+}
+
 template <typename Int>
 bool read_in_range(const Json& value, Int& out, std::int64_t low, std::int64_t high) {
     if (!value.IsInt64()) return false;
@@ -56,8 +73,10 @@ Document::Document(std::string_view text)
     : value_allocator_(values_, sizeof values_),
       stack_allocator_(stack_, sizeof stack_),
       document_(&value_allocator_, sizeof stack_ / 2, &stack_allocator_) {
-    // The parser would take a NUL for the end.
-    if (text.find('\0') != std::string_view::npos || nests_too_deep(text)) return;
+    // The parser would take a NUL for the end, and passes over any part of a byte order mark.
+    bool begins_beyond_ascii = !text.empty() && static_cast<unsigned char>(text.front()) >= 0x80;
+    if (begins_beyond_ascii || text.find('\0') != std::string_view::npos) return;
+    if (nests_too_deep(text) || has_lone_low_surrogate(text)) return;
     constexpr unsigned flags = rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag;
     document_.Parse<flags>(text.data(), text.size());
     valid_ = !document_.HasParseError();

@@ -55,11 +55,18 @@ TEST_CASE("a message that is no call closes the connection") {
 }
 
 TEST_CASE("broken UTF-8 closes the connection") {
-    for (const std::string& bytes : {"\xff"s, "\x80"s, "\xc3"s, "\xc0\x80"s, "\xed\xa0\x80"s, "\xf4\x90\x80\x80"s,
-                                     R"(\ud800)"s, R"(\udc00\ud800)"s}) {
+    for (const std::string& bytes :
+         {"\xff"s, "\x80"s, "\xc3"s, "\xc0\x80"s, "\xed\xa0\x80"s, "\xf4\x90\x80\x80"s, R"(\ud800)"s, R"(\udc00)"s,
+          R"(a\uDFFFb)"s, R"(\udc00\ud800)"s, R"(\ud83d\ude00\ude00)"s, R"(\\\udc00)"s}) {
         CAPTURE(bytes);
         CHECK(is_violation(message_of(Describe::method, R"({"key":")" + bytes + R"("})")));
         CHECK(is_violation(R"({"method":"io.shmd.)" + bytes + R"("})"));
+    }
+}
+
+TEST_CASE("a byte order mark, or a part of one, closes the connection") {
+    for (const char* mark : {"\xef\xbb\xbf", "\xef", "\xbb", "\xbf"}) {
+        CHECK(is_violation(mark + R"({"method":"a.b"})"s));
     }
 }
 

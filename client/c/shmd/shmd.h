@@ -7,25 +7,37 @@
  * Errors. Functions that return int return 0, or a negative errno value. shmd_last_error() then says more. The values:
  *   -ENOENT       NoSuchSegment          -EEXIST       SegmentExists
  *   -ERANGE       SizeMismatch: the existing segment is smaller than asked for
- *   -EINVAL       InvalidKey, InvalidParameter, or a null pointer where none may be
- *   -EACCES       PermissionDenied       -EDQUOT       QuotaExceeded
+ *   -EINVAL       InvalidKey, InvalidParameter, ExpectedMore, or an argument that cannot be: a null pointer, a size
+ *                 over 2^53-1, a value that is none of its enum's
+ *   -EACCES       PermissionDenied, or the socket's permissions
+ *   -EDQUOT       QuotaExceeded
  *   -ENOMEM       OutOfMemory, or none left in this process
  *   -ENOTSUP      the daemon does not have this method
- *   -ECONNREFUSED no daemon answers at the socket (also -ENOENT's place when the socket file is missing)
- *   -ECONNRESET   the daemon went away before it answered: the request may or may not have been carried out
- *   -EPROTO       the answer makes no sense; the connection is given up
  *   -EREMOTEIO    an error that this version does not know; its name is in shmd_last_error()
- * and whatever socket(2), connect(2) and mmap(2) give.
+ *   -ECONNREFUSED no daemon answers: the socket is missing (never -ENOENT) or nobody listens there; or, without a path,
+ *                 only a user instance is left to try and its directory belongs to another user or others may write it
+ *   -ECONNRESET   the daemon went away before it answered: the request may or may not have been carried out
+ *   -EPROTO       the answer makes no sense; the connection is given up, and with it the grants made on it
+ *   -ENAMETOOLONG the path is longer than a socket's may be
+ *   -EMFILE       this process may open no more files
+ *   -EPERM        the grant belongs to the process that this one was forked from
+ * and whatever else socket(2), connect(2) and mmap(2) give. A call that fails leaves what its last argument points to
+ * as it was.
  *
  * Threads. All functions may be called from any thread. Calls on one client wait for each other, except
- * shmd_open_wait(). A segment may be used by many threads but must be closed by one.
+ * shmd_open_wait(); shmd_close() waits for none. A segment may be used by many threads but must be closed by one, and
+ * a client freed by one when no other is in a call on it.
  *
  * fork(2). The child keeps its parent's mappings; its first call on an inherited client makes a connection of its own.
- * Grants stay with the process that got them: closing an inherited segment in the child only unmaps it there.
+ * Grants stay with the process that got them: closing an inherited segment in the child only unmaps it there. A child
+ * may be made while other threads are in calls.
  *
- * Users. After a change of the effective user or group the next call connects anew, as that user.
+ * Users. After a change of the effective user or group the next call connects anew, as that user. What was granted
+ * before stays granted.
  *
- * Restarts. When the daemon was restarted, the next call connects anew. Mapped memory stays mapped throughout.
+ * Restarts. When the daemon was restarted, the next call connects anew. A call that is under way then is made again,
+ * once, if the daemon did not get it or if it opens, describes or lists (shmd_create() with a key and SHMD_CREATE_ANY
+ * opens); any other gives -ECONNRESET. Mapped memory stays mapped throughout. No call raises SIGPIPE.
  */
 #ifndef SHMD_SHMD_H
 #define SHMD_SHMD_H
@@ -70,14 +82,15 @@ typedef enum shmd_lifetime { SHMD_LIFETIME_PERSISTENT = 0, SHMD_LIFETIME_ATTACHE
 
 typedef enum shmd_state { SHMD_STAGED = 0, SHMD_LIVE = 1, SHMD_DELETED = 2 } shmd_state;
 
-/* A name and a text that travel with a segment. UTF-8. Name 1 to 63 bytes, value up to 1024, 32 labels of 4096 bytes in
- * all. */
+/* A name and a text that travel with a segment. UTF-8; bytes that are not become U+FFFD. Name 1 to 63 bytes, value up
+ * to 1024, 32 labels of 4096 bytes in all, no name twice. */
 typedef struct shmd_label {
     const char *name;
     const char *value;
 } shmd_label;
 
-/* Options of shmd_create(). Begin with SHMD_CREATE_OPTIONS_INIT, which holds the defaults, and change what you need. */
+/* Options of shmd_create(). Begin with SHMD_CREATE_OPTIONS_INIT, which holds the defaults, and change what you need.
+ * -EINVAL for an option that is set and that a library older than the program does not have. */
 typedef struct shmd_create_options {
     size_t struct_size;           /* sizeof(shmd_create_options) of the caller; lets the struct grow */
     unsigned mode;                /* permission bits, 0 to 0777; default 0600 */
@@ -132,7 +145,9 @@ SHMD_API const shmd_error *shmd_last_error(void);
 
 /*
  * Connects to the daemon at this path. NULL looks for it: $SHMD_SOCKET, the system instance at
- * /run/shmd/io.shmd.Segments, the user instance below $XDG_RUNTIME_DIR. The caller owns *client.
+ * /run/shmd/io.shmd.Segments if that is there, the user instance below $XDG_RUNTIME_DIR or /tmp. The same path serves
+ * whenever the client connects anew. The caller owns *client. -ECONNREFUSED, -EACCES, -ENAMETOOLONG. A daemon that
+ * takes no more connections says so at the first call: -EDQUOT.
  */
 SHMD_API int shmd_connect(const char *path, shmd_client **client);
 
@@ -149,7 +164,7 @@ SHMD_API void shmd_disconnect(shmd_client *client);
  * Creates a segment of size bytes of zeros and maps it. key: NULL makes up one that cannot be guessed. options: NULL for
  * the defaults. The caller owns *segment. A new segment is granted whatever its mode is; the mode decides for all later
  * opens. With SHMD_CREATE_ANY an existing segment is opened, of its own size; see shmd_created().
- * -EEXIST, -ERANGE, -EINVAL, -EACCES, -EDQUOT, -ENOMEM.
+ * A segment that was made but cannot be mapped is deleted again. -EEXIST, -ERANGE, -EINVAL, -EACCES, -EDQUOT, -ENOMEM.
  */
 SHMD_API int shmd_create(shmd_client *client, const char *key, uint64_t size, const shmd_create_options *options,
                          shmd_segment **segment);
@@ -160,15 +175,17 @@ SHMD_API int shmd_open_id(shmd_client *client, int64_t id, shmd_access access, s
 
 /*
  * As shmd_open(), but waits up to timeout_usec microseconds for the key to appear; -1 waits without an end. Other calls
- * on this client go on meanwhile. -ENOENT when the time is over.
+ * on this client go on meanwhile: the wait has a connection of its own, which counts as one. Restarts of the daemon do
+ * not end it, as long as its socket stays, as it does under systemd. -ENOENT when the time is over.
  */
 SHMD_API int shmd_open_wait(shmd_client *client, const char *key, shmd_access access, int64_t timeout_usec,
                             shmd_segment **segment);
 
 /*
  * Gives a staged segment its key, NULL for the one named at shmd_create(), and makes it visible with all that was
- * written before. replace not 0: takes the key over from the segment that has it, whose holders keep it.
- * -EEXIST, -EACCES, -EINVAL.
+ * written before. replace not 0: takes the key over from the segment that has it, whose holders keep its memory.
+ * -EEXIST, -EACCES, -EINVAL; -EPERM in a child of the process that created it; -ECONNRESET when the connection that it
+ * was granted on has ended: the segment is gone, create it again.
  */
 SHMD_API int shmd_publish(shmd_segment *segment, const char *key, int replace);
 
@@ -188,7 +205,8 @@ SHMD_API shmd_access shmd_segment_access(const shmd_segment *segment);
 SHMD_API int shmd_created(const shmd_segment *segment);
 /* The grant's number, 1 to 2^32-1. */
 SHMD_API uint32_t shmd_attachment(const shmd_segment *segment);
-/* The daemon's description at the time of the grant, or of shmd_publish(). Owned by the segment. */
+/* The daemon's description at the time of the grant, or of shmd_publish(). Owned by the segment, valid until
+ * shmd_close(). */
 SHMD_API const shmd_info *shmd_segment_info(const shmd_segment *segment);
 
 /* Describes the segment that has this key or id. Free *info with shmd_info_free(). -ENOENT, -EACCES, -EINVAL. */
@@ -204,7 +222,17 @@ SHMD_API int shmd_list(shmd_client *client, const char *prefix, shmd_info **firs
 /* Frees an info and the chain that hangs on it. NULL is allowed. */
 SHMD_API void shmd_info_free(shmd_info *info);
 
-/* Deletes a segment. The key is free at once; whoever has it mapped keeps the memory. -ENOENT, -EACCES, -EINVAL. */
+/*
+ * One info as a JSON object, with the field names of the interface description and an indent of 2. *json: UTF-8, ends
+ * without a newline; free(3) it.
+ */
+SHMD_API int shmd_info_json(const shmd_info *info, char **json);
+
+/* The same for a chain, as an array. NULL gives an empty one. */
+SHMD_API int shmd_info_list_json(const shmd_info *first, char **json);
+
+/* Deletes a segment. The key is free at once; whoever has it mapped keeps the memory. Only its owner, its creator and
+ * root may. -ENOENT, -EACCES, -EINVAL. */
 SHMD_API int shmd_delete(shmd_client *client, const char *key);
 SHMD_API int shmd_delete_id(shmd_client *client, int64_t id);
 
@@ -213,7 +241,7 @@ SHMD_API void shmd_sysv_key(int32_t key, char out[SHMD_KEY_SIZE]);
 
 /*
  * Any Varlink call that answers once and passes no descriptors: for methods that this library has no function for.
- * parameters: a JSON object, or NULL. *reply: the reply's parameters, a JSON object; free(3) it.
+ * parameters: a JSON object, or NULL for none. *reply: the reply's parameters, a JSON object; free(3) it.
  */
 SHMD_API int shmd_call(shmd_client *client, const char *method, const char *parameters, char **reply);
 

@@ -1,0 +1,257 @@
+// The C functions of shmd.h: arguments in, negative errno values out, and no exception past this file.
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <new>
+
+#include "client.hpp"
+#include "failure.hpp"
+#include "info.hpp"
+#include "key.hpp"
+#include "limits.hpp"
+#include "open_segment.hpp"
+#include "options.hpp"
+#include "shmd/shmd.h"
+
+using shmd::Access;
+using shmd::Endpoint;
+using shmd::Target;
+using shmd::client::Client;
+using shmd::client::Failure;
+using shmd::client::OpenSegment;
+using shmd::client::Outcome;
+using shmd::client::report;
+
+struct shmd_client {
+    std::unique_ptr<Client> client;
+};
+
+struct shmd_segment {
+    std::unique_ptr<OpenSegment> segment;
+};
+
+namespace {
+
+int null_pointer() noexcept {
+    return report(EINVAL, "an argument is a null pointer where none may be");
+}
+
+// Runs what may throw.
+template <typename Function>
+int guarded(const Function& function) noexcept {
+    try {
+        return function();
+    } catch (const std::bad_alloc&) {
+        return report(ENOMEM, "there is no memory left in this process");
+    } catch (const std::exception& error) {
+        return report(Failure{EPROTO, std::string("something unforeseen happened: ") + error.what()});
+    }
+}
+
+// Hands out what was made, in its C form.
+template <typename Handle, typename T>
+int hand_out(Outcome<T> outcome, Handle** out) {
+    if (!outcome) return report(outcome.failure());
+    *out = new Handle{std::move(*outcome)};
+    return 0;
+}
+
+int hand_out(const std::string& text, char** out) {
+    char* copy = static_cast<char*>(std::malloc(text.size() + 1));
+    if (!copy) throw std::bad_alloc();
+    std::memcpy(copy, text.c_str(), text.size() + 1);
+    *out = copy;
+    return 0;
+}
+
+std::optional<std::string> optional_text(const char* text) {
+    return text ? std::optional<std::string>(text) : std::nullopt;
+}
+
+int connect(const char* path, Endpoint endpoint, shmd_client** client) noexcept {
+    if (!client) return null_pointer();
+    return guarded([&] { return hand_out(Client::connect(path, endpoint), client); });
+}
+
+int open(shmd_client* client, const Target& target, const shmd_access& access, shmd_segment** segment) {
+    auto wanted = shmd::client::access_from(access);
+    if (!wanted) return report(wanted.failure());
+    return hand_out(client->client->open(target, *wanted), segment);
+}
+
+int describe(shmd_client* client, const Target& target, shmd_info** info) {
+    auto described = client->client->describe(target);
+    if (!described) return report(described.failure());
+    *info = shmd::client::make_info(std::move(*described)).release();
+    return 0;
+}
+
+int remove(shmd_client* client, const Target& target) {
+    auto removed = client->client->remove(target);
+    return removed ? 0 : report(removed.failure());
+}
+
+Target by_key(const char* key) {
+    return {std::string(key), std::nullopt};
+}
+Target by_id(std::int64_t id) {
+    return {std::nullopt, id};
+}
+
+}  // namespace
+
+const char* shmd_version(void) {
+    return SHMD_VERSION;
+}
+
+const shmd_error* shmd_last_error(void) {
+    return &shmd::client::last_error();
+}
+
+int shmd_connect(const char* path, shmd_client** client) {
+    return connect(path, Endpoint::segments, client);
+}
+
+int shmd_connect_control(const char* path, shmd_client** client) {
+    return connect(path, Endpoint::control, client);
+}
+
+const char* shmd_socket_path(const shmd_client* client) {
+    return client->client->path().c_str();
+}
+
+void shmd_disconnect(shmd_client* client) {
+    delete client;
+}
+
+int shmd_create(shmd_client* client, const char* key, uint64_t size, const shmd_create_options* options,
+                shmd_segment** segment) {
+    if (!client || !segment) return null_pointer();
+    return guarded([&] {
+        auto create = shmd::client::create_from(key, size, options);
+        if (!create) return report(create.failure());
+        return hand_out(client->client->create(*create), segment);
+    });
+}
+
+int shmd_open(shmd_client* client, const char* key, shmd_access access, shmd_segment** segment) {
+    if (!client || !key || !segment) return null_pointer();
+    return guarded([&] { return open(client, by_key(key), access, segment); });
+}
+
+int shmd_open_id(shmd_client* client, int64_t id, shmd_access access, shmd_segment** segment) {
+    if (!client || !segment) return null_pointer();
+    return guarded([&] { return open(client, by_id(id), access, segment); });
+}
+
+int shmd_open_wait(shmd_client* client, const char* key, shmd_access access, int64_t timeout_usec,
+                   shmd_segment** segment) {
+    if (!client || !key || !segment) return null_pointer();
+    if (timeout_usec < -1) return report(EINVAL, "a timeout is -1 for no end, 0, or a number of microseconds");
+    return guarded([&] {
+        auto wanted = shmd::client::access_from(access);
+        if (!wanted) return report(wanted.failure());
+        auto timeout = timeout_usec < 0 ? std::nullopt : std::optional(timeout_usec);
+        return hand_out(client->client->open_wait(key, *wanted, timeout), segment);
+    });
+}
+
+int shmd_publish(shmd_segment* segment, const char* key, int replace) {
+    if (!segment) return null_pointer();
+    return guarded([&] {
+        auto published = segment->segment->publish(optional_text(key), replace != 0);
+        if (published) return 0;
+        return report(in_context(std::move(published.failure()), "publish the segment"));
+    });
+}
+
+void shmd_close(shmd_segment* segment) {
+    delete segment;
+}
+
+void* shmd_data(const shmd_segment* segment) {
+    return segment->segment->data();
+}
+
+uint64_t shmd_size(const shmd_segment* segment) {
+    return segment->segment->size();
+}
+
+shmd_access shmd_segment_access(const shmd_segment* segment) {
+    return segment->segment->access() == Access::write ? SHMD_WRITE : SHMD_READ;
+}
+
+int shmd_created(const shmd_segment* segment) {
+    return segment->segment->created() ? 1 : 0;
+}
+
+uint32_t shmd_attachment(const shmd_segment* segment) {
+    return segment->segment->attachment();
+}
+
+const shmd_info* shmd_segment_info(const shmd_segment* segment) {
+    return &segment->segment->info();
+}
+
+int shmd_describe(shmd_client* client, const char* key, shmd_info** info) {
+    if (!client || !key || !info) return null_pointer();
+    return guarded([&] { return describe(client, by_key(key), info); });
+}
+
+int shmd_describe_id(shmd_client* client, int64_t id, shmd_info** info) {
+    if (!client || !info) return null_pointer();
+    return guarded([&] { return describe(client, by_id(id), info); });
+}
+
+int shmd_list(shmd_client* client, const char* prefix, shmd_info** first) {
+    if (!client || !first) return null_pointer();
+    return guarded([&] {
+        auto segments = client->client->list(optional_text(prefix));
+        if (!segments) return report(segments.failure());
+        *first = shmd::client::make_info(std::move(*segments)).release();
+        return 0;
+    });
+}
+
+void shmd_info_free(shmd_info* info) {
+    shmd::client::FreeInfo{}(info);
+}
+
+int shmd_info_json(const shmd_info* info, char** json) {
+    if (!info || !json) return null_pointer();
+    return guarded([&] { return hand_out(to_json(shmd::client::segment_of(*info)), json); });
+}
+
+int shmd_info_list_json(const shmd_info* first, char** json) {
+    if (!json) return null_pointer();
+    return guarded([&] {
+        std::vector<shmd::Segment> segments;
+        for (; first; first = first->next) segments.push_back(shmd::client::segment_of(*first));
+        return hand_out(to_json(segments), json);
+    });
+}
+
+int shmd_delete(shmd_client* client, const char* key) {
+    if (!client || !key) return null_pointer();
+    return guarded([&] { return remove(client, by_key(key)); });
+}
+
+int shmd_delete_id(shmd_client* client, int64_t id) {
+    if (!client) return null_pointer();
+    return guarded([&] { return remove(client, by_id(id)); });
+}
+
+void shmd_sysv_key(int32_t key, char out[SHMD_KEY_SIZE]) {
+    std::string text = shmd::sysv_key(key);  // short: allocates nothing
+    std::memcpy(out, text.c_str(), text.size() + 1);
+}
+
+int shmd_call(shmd_client* client, const char* method, const char* parameters, char** reply) {
+    if (!client || !method || !reply) return null_pointer();
+    return guarded([&] {
+        auto answer = client->client->call_raw(method, parameters ? parameters : "{}");
+        return answer ? hand_out(*answer, reply) : report(answer.failure());
+    });
+}

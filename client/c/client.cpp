@@ -1,0 +1,184 @@
+#include "client.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <new>
+
+#include "fork_guard.hpp"
+#include "limits.hpp"
+#include "paths.hpp"
+
+namespace shmd::client {
+namespace {
+
+using std::chrono::duration_cast;
+using std::chrono::microseconds;
+using std::chrono::steady_clock;
+
+using SharedConnection = std::shared_ptr<Connection>;
+using Opened = Outcome<std::unique_ptr<OpenSegment>>;
+
+// How often a wait for a key outlives the end of its connection, as a restart of the daemon is one. A bound, lest a
+// daemon that hangs up on every such call be called for ever.
+constexpr int max_lost_waits = 16;
+
+std::string named(const Target& target) {
+    return target.key ? "segment '" + *target.key + "'" : "segment " + std::to_string(target.id.value_or(0));
+}
+
+std::string opening(const Target& target, Access access) {
+    return "open " + named(target) + (access == Access::write ? " for writing" : " for reading");
+}
+
+std::string creating(const Create& create) {
+    return "create " + (create.key ? "segment '" + *create.key + "'" : std::string("a segment")) + " of " +
+           std::to_string(create.size_bytes) + " bytes";
+}
+
+}  // namespace
+
+Outcome<std::unique_ptr<Client>> Client::connect(const char* path, Endpoint endpoint) {
+    std::optional<std::string> found = path ? std::string(path) : find_socket(endpoint);
+    if (!found) {
+        return Failure{ECONNREFUSED, "there is no system instance of shmd, and " + user_runtime_directory() +
+                                         " is not trusted: another user owns it or may write to it"};
+    }
+    auto client = std::make_unique<Client>(std::move(*found));
+    if (auto connected = client->connection(); !connected) return std::move(connected.failure());
+    return client;
+}
+
+Client::Client(std::string path) : path_(std::move(path)) {
+    ForkGuard& guard = ForkGuard::instance();
+    std::lock_guard lock(guard.mutex);
+    guard.clients.push_back(this);
+}
+
+Client::~Client() {
+    ForkGuard& guard = ForkGuard::instance();
+    std::lock_guard lock(guard.mutex);
+    std::erase(guard.clients, this);
+}
+
+void Client::abandon() noexcept {
+    new (&mutex_) std::mutex;
+    new (&current_) SharedConnection;
+}
+
+Outcome<SharedConnection> Client::connection() {
+    std::lock_guard lock(mutex_);
+    if (current_ && current_->usable()) return current_;
+    current_.reset();
+    auto made = Connection::open(path_);
+    if (made) current_ = *made;
+    return made;
+}
+
+template <typename Tried, typename Attempt>
+auto Client::carry_out(const std::string& message, Repeated repeated, const Tried& tried, const Attempt& attempt)
+    -> decltype(attempt({}, message)) {
+    for (bool last = false;; last = true) {
+        auto connected = connection();
+        if (!connected) return in_context(std::move(connected.failure()), tried());
+        auto outcome = attempt(*connected, message);
+        if (outcome) return outcome;
+        Lost lost = outcome.failure().lost;
+        bool harmless = lost == Lost::unsent || (lost == Lost::unanswered && repeated == Repeated::the_same);
+        if (last || !harmless) return in_context(std::move(outcome.failure()), tried());
+    }
+}
+
+Opened Client::create(const Create& create) {
+    bool opens = create.key && create.create_mode == CreateMode::any && create.staged != true;
+    return carry_out(
+        encode_call(create), opens ? Repeated::the_same : Repeated::something_else, [&] { return creating(create); },
+        [&](const SharedConnection& connected, const std::string& message) {
+            return OpenSegment::map(connected, connected->call<Grant>(message), create.access.value_or(Access::write));
+        });
+}
+
+Opened Client::open(const Target& target, Access access) {
+    return carry_out(
+        encode_call(Open{target, access, std::nullopt}), Repeated::the_same, [&] { return opening(target, access); },
+        [&](const SharedConnection& connected, const std::string& message) {
+            return OpenSegment::map(connected, connected->call<Grant>(message), access);
+        });
+}
+
+Opened Client::open_wait(const std::string& key, Access access, std::optional<std::int64_t> timeout_usec) {
+    const Target target{key, std::nullopt};
+    const auto begin = steady_clock::now();
+    SharedConnection waited;  // keeps the segment that has come until we have opened it
+    for (int lost_waits = 0;;) {
+        auto opened = open(target, access);
+        if (opened || opened.failure().code != ENOENT) return opened;
+        auto passed = duration_cast<microseconds>(steady_clock::now() - begin).count();
+        std::int64_t left = timeout_usec ? *timeout_usec - passed : limits::integer;
+        if (left <= 0) return opened;
+
+        auto come = wait_for(target, access, std::min(left, limits::integer));
+        if (come) {
+            waited = *come;
+        } else if (come.failure().lost == Lost::no || ++lost_waits > max_lost_waits) {
+            return in_context(std::move(come.failure()), opening(target, access));
+        }
+    }
+}
+
+Outcome<SharedConnection> Client::wait_for(const Target& target, Access access, std::int64_t usec) {
+    auto own = Connection::open(path_);
+    if (!own) return own;
+    auto answer = (*own)->call<Grant>(encode_call(Open{target, access, usec}));
+    if (!answer) return std::move(answer.failure());
+    return own;
+}
+
+Outcome<Segment> Client::describe(const Target& target) {
+    return carry_out(
+        encode_call(Describe{target}), Repeated::the_same, [&] { return "describe " + named(target); },
+        [](const SharedConnection& connected, const std::string& message) -> Outcome<Segment> {
+            auto answer = connected->call<SegmentReply>(message);
+            if (!answer) return std::move(answer.failure());
+            if (!answer->body.segment) return nonsense("it describes no segment");
+            return std::move(*answer->body.segment);
+        });
+}
+
+Outcome<std::vector<Segment>> Client::list(const std::optional<std::string>& prefix) {
+    return carry_out(
+        encode_call(List{prefix}, {.more = true}), Repeated::the_same, [] { return std::string_view("list segments"); },
+        [](const SharedConnection& connected, const std::string& message) -> Outcome<std::vector<Segment>> {
+            auto replies = connected->call_for_many<SegmentReply>(message);
+            if (!replies) return std::move(replies.failure());
+            std::vector<Segment> segments;
+            for (SegmentReply& reply : *replies) {
+                if (reply.segment) segments.push_back(std::move(*reply.segment));
+            }
+            return segments;
+        });
+}
+
+Outcome<Empty> Client::remove(const Target& target) {
+    return carry_out(
+        encode_call(Delete{target}), Repeated::something_else, [&] { return "delete " + named(target); },
+        [](const SharedConnection& connected, const std::string& message) -> Outcome<Empty> {
+            auto answer = connected->call<Empty>(message);
+            if (!answer) return std::move(answer.failure());
+            return Empty{};
+        });
+}
+
+Outcome<std::string> Client::call_raw(std::string_view method, std::string_view parameters) {
+    auto calling = [&] { return "call " + std::string(method); };
+    auto encoded = encode_raw_call(method, parameters);
+    if (!encoded) return in_context({EINVAL, "its parameters are not a JSON object"}, calling());
+    return carry_out(*encoded, Repeated::something_else, calling,
+                     [](const SharedConnection& connected, const std::string& message) -> Outcome<std::string> {
+                         auto answer = connected->call<RawReply>(message);
+                         if (!answer) return std::move(answer.failure());
+                         return std::move(answer->body.parameters);
+                     });
+}
+
+}  // namespace shmd::client

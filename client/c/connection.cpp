@@ -1,0 +1,233 @@
+#include "connection.hpp"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <exception>
+#include <system_error>
+#include <type_traits>
+
+#include "fork_guard.hpp"
+
+namespace shmd::client {
+namespace {
+
+// A reply brings one; the rest is room for what later versions may add.
+constexpr std::size_t max_descriptors = 16;
+
+std::string words_of(int error) {
+    return std::generic_category().message(error);
+}
+
+Failure no_daemon(const std::string& path, int error) {
+    return {ECONNREFUSED, "no daemon answers at " + path + " (" + words_of(error) +
+                              "): start shmd, or name its socket in $SHMD_SOCKET"};
+}
+
+// Ends a connection that is left in the middle of an exchange, by whatever way.
+struct Exchange {
+    Connection& connection;
+    bool done = false;
+    ~Exchange() {
+        if (!done) connection.give_up();
+    }
+};
+
+}  // namespace
+
+Identity Identity::now() noexcept {
+    return {::getpid(), ::geteuid(), ::getegid()};
+}
+
+Outcome<std::shared_ptr<Connection>> Connection::open(const std::string& path) {
+    auto connection = std::make_shared<Connection>();
+    if (auto failure = connection->connect(path)) return std::move(*failure);
+    return connection;
+}
+
+Connection::Connection() : reader_(max_descriptors) {}
+
+Connection::~Connection() {
+    ForkGuard& guard = ForkGuard::instance();
+    std::lock_guard lock(guard.mutex);
+    std::erase(guard.connections, this);
+    socket_.reset();
+}
+
+std::optional<Failure> Connection::connect(const std::string& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path.empty()) return Failure{EINVAL, "the path of the daemon's socket is empty"};
+    if (path.size() >= sizeof address.sun_path) {
+        return Failure{ENAMETOOLONG, "cannot connect to " + path + ": a socket's path has at most " +
+                                         std::to_string(sizeof address.sun_path - 1) + " bytes"};
+    }
+    std::memcpy(address.sun_path, path.data(), path.size());
+
+    ForkGuard& guard = ForkGuard::instance();
+    int error = 0;
+    {
+        std::lock_guard lock(guard.mutex);
+        guard.connections.push_back(this);
+        socket_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        error = errno;
+    }
+    if (!socket_) return Failure{error, "cannot make a socket: " + words_of(error)};
+    int connected = 0;
+    do {
+        connected = ::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
+        error = errno;
+    } while (connected < 0 && error == EINTR);
+    if (connected == 0) return std::nullopt;
+    if (error == ECONNREFUSED || error == ENOENT) return no_daemon(path, error);
+    return Failure{error, "cannot connect to the daemon at " + path + ": " + words_of(error)};
+}
+
+bool Connection::ours() const noexcept {
+    return !abandoned_ && identity_.process == ::getpid();
+}
+
+bool Connection::usable() const noexcept {
+    return !ended_ && !abandoned_ && identity_ == Identity::now();
+}
+
+void Connection::give_up() noexcept {
+    ended_ = true;
+    ::shutdown(socket_.get(), SHUT_RDWR);
+}
+
+void Connection::abandon(Connection*& list) noexcept {
+    abandoned_ = true;
+    socket_.reset();
+    self_ = weak_from_this().lock();
+    next_abandoned_ = list;
+    list = this;
+}
+
+template <typename T>
+Outcome<Answer<T>> Connection::call(std::string message) {
+    std::lock_guard lock(call_mutex_);
+    Exchange exchange{*this};
+    if (auto failure = send(std::move(message))) return std::move(*failure);
+    auto reply = receive_reply<T>();
+    if (!reply) return std::move(reply.failure());
+    if (reply->continues || reader_.has_buffered()) return nonsense("there is more than one reply");
+    exchange.done = proven_ = true;
+
+    if (auto* error = std::get_if<RemoteError>(&reply->body)) {
+        drop_descriptors();
+        return from_remote(*error);
+    }
+    Answer<T> answer{std::move(std::get<T>(reply->body))};
+    if constexpr (std::is_same_v<T, Grant>) {
+        answer.descriptor = take_descriptor(answer.body.file_descriptor);
+        answer.descriptor_lost = reader_.lost_descriptors();
+    }
+    drop_descriptors();
+    return answer;
+}
+
+template <typename T>
+Outcome<std::vector<T>> Connection::call_for_many(std::string message) {
+    std::lock_guard lock(call_mutex_);
+    Exchange exchange{*this};
+    if (auto failure = send(std::move(message))) return std::move(*failure);
+    std::vector<T> all;
+    for (bool more = true; more;) {
+        auto reply = receive_reply<T>();
+        if (!reply) return std::move(reply.failure());
+        drop_descriptors();
+        more = reply->continues;
+        if (!more && reader_.has_buffered()) return nonsense("there are replies after the last one");
+        if (auto* error = std::get_if<RemoteError>(&reply->body)) {
+            exchange.done = proven_ = !more;
+            return from_remote(*error);
+        }
+        all.push_back(std::move(std::get<T>(reply->body)));
+    }
+    exchange.done = proven_ = true;
+    return all;
+}
+
+void Connection::notify(std::string message) noexcept {
+    try {
+        std::lock_guard lock(send_mutex_);
+        if (ended_) return;
+        writer_.start(Frame{std::move(message)});
+        if (writer_.write_to(socket_.get(), 0) != IoStatus::done) give_up();
+    } catch (const std::exception&) {
+        // No memory: the daemon hears of it when the connection ends.
+    }
+}
+
+std::optional<Failure> Connection::send(std::string message) {
+    IoStatus status = IoStatus::closed;
+    int error = EPIPE;
+    {
+        std::lock_guard lock(send_mutex_);
+        if (!ended_) {
+            writer_.start(Frame{std::move(message)});
+            status = writer_.write_to(socket_.get(), 0);
+            error = errno;
+        }
+    }
+    if (status == IoStatus::done) return std::nullopt;
+    if (status != IoStatus::closed) return Failure{error, "cannot send to the daemon: " + words_of(error)};
+    if (auto failure = refusal()) return failure;
+    return Failure{.code = ECONNRESET, .message = "the daemon has gone away", .lost = Lost::unsent};
+}
+
+// A daemon that takes no more connections says why, unasked, and hangs up.
+std::optional<Failure> Connection::refusal() {
+    while (!proven_) {
+        if (auto message = reader_.next()) {
+            auto reply = decode_reply<Empty>(*message);
+            auto* error = reply ? std::get_if<RemoteError>(&reply->body) : nullptr;
+            return error ? std::optional(from_remote(*error)) : std::nullopt;
+        }
+        if (reader_.read_from(socket_.get(), MSG_DONTWAIT) != IoStatus::done) break;
+    }
+    return std::nullopt;
+}
+
+Outcome<std::string_view> Connection::receive() {
+    for (;;) {
+        if (auto message = reader_.next()) return *message;
+        IoStatus status = reader_.read_from(socket_.get(), 0);
+        int error = errno;
+        if (status == IoStatus::done) continue;
+        if (status == IoStatus::too_large) return nonsense("it is too large");
+        if (status == IoStatus::closed) {
+            return Failure{.code = ECONNRESET,
+                           .message = "the daemon went away before it answered: this may or may not have been done",
+                           .lost = Lost::unanswered};
+        }
+        return Failure{error, "cannot receive from the daemon: " + words_of(error)};
+    }
+}
+
+template <typename T>
+Outcome<Reply<T>> Connection::receive_reply() {
+    auto message = receive();
+    if (!message) return std::move(message.failure());
+    auto reply = decode_reply<T>(*message);
+    if (!reply) return nonsense("it is not a reply to this call");
+    return std::move(*reply);
+}
+
+// The kernel may credit a descriptor to another message than its own, so only their order counts.
+UniqueFd Connection::take_descriptor(int index) {
+    for (; index > 0 && reader_.fd_count() > 0; index--) reader_.take_fd();
+    return reader_.take_fd();
+}
+
+template Outcome<Answer<Empty>> Connection::call(std::string);
+template Outcome<Answer<Grant>> Connection::call(std::string);
+template Outcome<Answer<SegmentReply>> Connection::call(std::string);
+template Outcome<Answer<RawReply>> Connection::call(std::string);
+template Outcome<std::vector<SegmentReply>> Connection::call_for_many(std::string);
+
+}  // namespace shmd::client

@@ -1,0 +1,104 @@
+// One connection to the daemon: a call goes out, its answer comes back. Knows messages and descriptors; what they mean,
+// and when to connect anew, is client's.
+#pragma once
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "failure.hpp"
+#include "frame.hpp"
+#include "messages.hpp"
+#include "unique_fd.hpp"
+
+namespace shmd::client {
+
+/// Who made a connection. To the daemon all its calls are theirs, whoever makes them later.
+struct Identity {
+    pid_t process;
+    uid_t user;
+    gid_t group;
+
+    static Identity now() noexcept;
+    bool operator==(const Identity&) const = default;
+};
+
+/// A reply, and the descriptor that it names if it is a Grant. The others that came with it are closed.
+template <typename T>
+struct Answer {
+    T body;
+    UniqueFd descriptor{};
+    /// The kernel dropped it, as it does when this process may open no more files.
+    bool descriptor_lost = false;
+};
+
+/// Thread-safe: calls wait for each other, notify() waits for no answer. Lives as long as somebody needs it: the client
+/// whose current one it is, and every segment that was granted on it.
+class Connection : public std::enable_shared_from_this<Connection> {
+  public:
+    /// Fails with ECONNREFUSED when no daemon answers, ENAMETOOLONG, and whatever socket(2) and connect(2) give.
+    static Outcome<std::shared_ptr<Connection>> open(const std::string& path);
+
+    Connection();
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
+    ~Connection();
+
+    /// Sends a call and waits for its one reply.
+    template <typename T>
+    Outcome<Answer<T>> call(std::string message);
+
+    /// Sends a call that wants `more`, and waits for all its replies.
+    template <typename T>
+    Outcome<std::vector<T>> call_for_many(std::string message);
+
+    /// Sends a oneway call. Whether it arrives is not known: the connection may have ended.
+    void notify(std::string message) noexcept;
+
+    /// Ends it for good; the daemon takes all its grants back.
+    void give_up() noexcept;
+
+    /// False once it has ended, and after a change of user: calls need a new one.
+    [[nodiscard]] bool usable() const noexcept;
+
+    /// True in the process that made it: its grants are this process's.
+    [[nodiscard]] bool ours() const noexcept;
+
+    /// For a child after fork(2): closes the inherited socket and keeps everything else as it is, for ever: another
+    /// thread of the parent may have been changing it. Goes to the front of the list of those that were abandoned.
+    void abandon(Connection*& list) noexcept;
+
+  private:
+    std::optional<Failure> connect(const std::string& path);
+    std::optional<Failure> send(std::string message);
+    std::optional<Failure> refusal();
+    Outcome<std::string_view> receive();
+    template <typename T>
+    Outcome<Reply<T>> receive_reply();
+    UniqueFd take_descriptor(int index);
+    void drop_descriptors() {
+        while (reader_.fd_count() > 0) reader_.take_fd();
+    }
+
+    UniqueFd socket_;
+    Identity identity_ = Identity::now();
+    std::atomic<bool> ended_ = false;
+    std::atomic<bool> abandoned_ = false;
+    std::shared_ptr<Connection> self_;  // once abandoned: never destroyed
+    Connection* next_abandoned_ = nullptr;
+
+    std::mutex call_mutex_;  // reader_, proven_: one call at a time
+    FrameReader reader_;
+    bool proven_ = false;  // a reply has come: the daemon has accepted us
+
+    std::mutex send_mutex_;  // writer_. Taken after call_mutex_, or alone
+    FrameWriter writer_;
+};
+
+}  // namespace shmd::client

@@ -1,0 +1,133 @@
+#include "failure.hpp"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <exception>
+
+namespace shmd::client {
+namespace {
+
+int code_of(ErrorCode code) {
+    switch (code) {
+        case ErrorCode::no_such_segment:
+            return ENOENT;
+        case ErrorCode::segment_exists:
+            return EEXIST;
+        case ErrorCode::size_mismatch:
+            return ERANGE;
+        case ErrorCode::quota_exceeded:
+            return EDQUOT;
+        case ErrorCode::out_of_memory:
+            return ENOMEM;
+        case ErrorCode::permission_denied:
+            return EACCES;
+        case ErrorCode::invalid_key:
+        case ErrorCode::invalid_parameter:
+        case ErrorCode::expected_more:
+            return EINVAL;
+        case ErrorCode::interface_not_found:
+        case ErrorCode::method_not_found:
+        case ErrorCode::method_not_implemented:
+            return ENOTSUP;
+    }
+    return EREMOTEIO;
+}
+
+std::string quoted(const std::optional<std::string>& text) {
+    std::string out(1, '\'');  // Begun this way, GCC 12 gives no false warning (its bug 105329).
+    return out.append(text.value_or("?")).append(1, '\'');
+}
+
+std::string counted(const std::optional<std::int64_t>& number) {
+    return number ? std::to_string(*number) : "?";
+}
+
+std::string words_of(const Error& error) {
+    switch (error.code) {
+        case ErrorCode::no_such_segment:
+            return error.text ? "no segment has this key" : "no segment has this id";
+        case ErrorCode::segment_exists:
+            return "the key " + quoted(error.text) + " is taken: open that segment, or choose another key";
+        case ErrorCode::size_mismatch:
+            return "the existing segment has only " + counted(error.number) + " bytes";
+        case ErrorCode::invalid_key:
+            return quoted(error.text) + " is not a key: 1 to 255 bytes of A-Z a-z 0-9 . _ : / @ + = -, " +
+                   "the first one a letter or a digit";
+        case ErrorCode::quota_exceeded:
+            return "the limit of " + counted(error.number) + " on " + error.text.value_or("a resource") +
+                   " is reached: close or delete something, or have the limit raised";
+        case ErrorCode::out_of_memory:
+            return "this machine has not " + counted(error.number) + " bytes of memory to give";
+        case ErrorCode::permission_denied:
+            return "user " + std::to_string(::geteuid()) + " is not allowed to: the segment's owner and mode decide";
+        case ErrorCode::invalid_parameter:
+            return "the daemon does not accept the parameter " + quoted(error.text);
+        case ErrorCode::interface_not_found:
+            return "the daemon has no interface " + quoted(error.text) + " at this socket";
+        case ErrorCode::method_not_found:
+        case ErrorCode::method_not_implemented:
+            return "the daemon has no method " + quoted(error.text);
+        case ErrorCode::expected_more:
+            return "the method answers more than once";
+    }
+    return "the daemon refused";
+}
+
+struct LastError {
+    std::string name;
+    std::string parameters;
+    std::string message;
+    shmd_error view{0, "", "{}", ""};
+};
+
+LastError& slot() noexcept {
+    thread_local LastError error;
+    return error;
+}
+
+}  // namespace
+
+Failure in_context(Failure failure, std::string_view tried) {
+    failure.message.insert(0, "cannot " + std::string(tried) + ": ");
+    return failure;
+}
+
+Failure from_remote(const RemoteError& error) {
+    Failure failure{EREMOTEIO, {}, error.name, error.parameters};
+    if (error.known) {
+        failure.code = code_of(error.known->code);
+        failure.message = words_of(*error.known);
+    } else {
+        failure.message = "the daemon answered " + error.name + " " + error.parameters;
+    }
+    return failure;
+}
+
+Failure nonsense(std::string why) {
+    return {EPROTO, "the daemon's answer makes no sense: " + std::move(why)};
+}
+
+int report(const Failure& failure) noexcept {
+    LastError& error = slot();
+    try {
+        error.name = failure.name;
+        error.parameters = failure.parameters;
+        error.message = failure.message;
+        error.view = {-failure.code, error.name.c_str(), error.parameters.c_str(), error.message.c_str()};
+    } catch (const std::exception&) {
+        return report(failure.code, "there is no memory left to say what failed");
+    }
+    return -failure.code;
+}
+
+int report(int code, const char* message) noexcept {
+    slot().view = {-code, "", "{}", message};
+    return -code;
+}
+
+const shmd_error& last_error() noexcept {
+    return slot().view;
+}
+
+}  // namespace shmd::client

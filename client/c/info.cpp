@@ -1,0 +1,101 @@
+#include "info.hpp"
+
+#include <optional>
+#include <utility>
+
+namespace shmd::client {
+namespace {
+
+// What a shmd_info points to, behind it.
+struct OwnedInfo : shmd_info {
+    explicit OwnedInfo(Segment from);
+
+    Segment segment;
+    std::vector<shmd_label> label_views;
+};
+
+std::int64_t or_never(const std::optional<std::int64_t>& time) {
+    return time.value_or(-1);
+}
+
+std::optional<std::int64_t> unless_never(std::int64_t time) {
+    return time < 0 ? std::nullopt : std::optional(time);
+}
+
+OwnedInfo::OwnedInfo(Segment from) : shmd_info{}, segment(std::move(from)) {
+    for (const auto& [name, value] : segment.labels) label_views.push_back({name.c_str(), value.c_str()});
+    id = segment.id;
+    key = segment.key ? segment.key->c_str() : nullptr;
+    size_bytes = static_cast<std::uint64_t>(segment.size_bytes);
+    mode = static_cast<unsigned>(segment.mode);
+    owner_uid = segment.owner_uid;
+    owner_gid = segment.owner_gid;
+    creator_uid = segment.creator_uid;
+    creator_gid = segment.creator_gid;
+    creator_pid = segment.creator_pid;
+    state = static_cast<shmd_state>(segment.state);
+    sealed = segment.sealed ? 1 : 0;
+    evictable = segment.evictable ? 1 : 0;
+    attachments = static_cast<std::uint64_t>(segment.attachments);
+    created_usec = segment.created_usec;
+    attached_usec = or_never(segment.attached_usec);
+    detached_usec = or_never(segment.detached_usec);
+    changed_usec = segment.changed_usec;
+    expires_usec = or_never(segment.expires_usec);
+    labels = label_views.data();
+    label_count = label_views.size();
+}
+
+static_assert(static_cast<int>(State::staged) == SHMD_STAGED && static_cast<int>(State::live) == SHMD_LIVE &&
+              static_cast<int>(State::deleted) == SHMD_DELETED);
+
+}  // namespace
+
+void FreeInfo::operator()(shmd_info* first) const noexcept {
+    while (first) {
+        auto* info = static_cast<OwnedInfo*>(first);
+        first = const_cast<shmd_info*>(info->next);
+        delete info;
+    }
+}
+
+InfoPointer make_info(Segment segment) {
+    return InfoPointer(new OwnedInfo(std::move(segment)));
+}
+
+InfoPointer make_info(std::vector<Segment> segments) {
+    InfoPointer first;
+    for (auto segment = segments.rbegin(); segment != segments.rend(); ++segment) {
+        InfoPointer info = make_info(std::move(*segment));
+        info->next = first.release();
+        first = std::move(info);
+    }
+    return first;
+}
+
+Segment segment_of(const shmd_info& info) {
+    Segment segment;
+    segment.id = info.id;
+    if (info.key) segment.key = info.key;
+    segment.size_bytes = static_cast<std::int64_t>(info.size_bytes);
+    segment.mode = static_cast<int>(info.mode);
+    segment.owner_uid = info.owner_uid;
+    segment.owner_gid = info.owner_gid;
+    segment.creator_uid = info.creator_uid;
+    segment.creator_gid = info.creator_gid;
+    segment.creator_pid = info.creator_pid;
+    segment.state = static_cast<State>(info.state);
+    segment.sealed = info.sealed != 0;
+    segment.evictable = info.evictable != 0;
+    segment.attachments = static_cast<std::int64_t>(info.attachments);
+    segment.created_usec = info.created_usec;
+    segment.attached_usec = unless_never(info.attached_usec);
+    segment.detached_usec = unless_never(info.detached_usec);
+    segment.changed_usec = info.changed_usec;
+    segment.expires_usec = unless_never(info.expires_usec);
+    for (std::size_t i = 0; i < info.label_count; i++)
+        segment.labels.emplace(info.labels[i].name, info.labels[i].value);
+    return segment;
+}
+
+}  // namespace shmd::client

@@ -1,0 +1,75 @@
+// A segment in this process: its memory, and the grant it came with. Checks what the daemon passed before anybody
+// touches it; knows nothing of reconnecting.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "connection.hpp"
+#include "failure.hpp"
+#include "info.hpp"
+#include "messages.hpp"
+
+namespace shmd::client {
+
+/// Owns a mapping. Movable.
+class Mapping {
+  public:
+    /// Fails with EPROTO when the descriptor is not memory of this size that stays so, else as mmap(2).
+    static Outcome<Mapping> of(const UniqueFd& memory, std::int64_t size, Access access);
+
+    Mapping(Mapping&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(other.size_) {}
+    Mapping& operator=(Mapping&&) = delete;
+    ~Mapping();
+
+    [[nodiscard]] void* data() const { return data_; }
+    [[nodiscard]] std::size_t size() const { return size_; }
+
+  private:
+    Mapping(void* data, std::size_t size) : data_(data), size_(size) {}
+
+    void* data_;
+    std::size_t size_;
+};
+
+/// The destructor unmaps, and ends the grant if it is this process's.
+class OpenSegment {
+  public:
+    /// Maps what a Create or an Open on this connection was answered with. A grant that cannot be mapped is given back,
+    /// and a segment that was created for it is deleted.
+    static Outcome<std::unique_ptr<OpenSegment>> map(const std::shared_ptr<Connection>& connection,
+                                                     Outcome<Answer<Grant>> answer, Access access);
+
+    OpenSegment(std::shared_ptr<Connection> connection, Grant grant, Mapping mapping, Access access);
+    OpenSegment(const OpenSegment&) = delete;
+    OpenSegment& operator=(const OpenSegment&) = delete;
+    ~OpenSegment();
+
+    /// EPERM in a process that inherited the segment; ECONNRESET when the connection of the grant has ended.
+    Outcome<Empty> publish(const std::optional<std::string>& key, bool replace);
+
+    [[nodiscard]] void* data() const { return mapping_->data(); }
+    [[nodiscard]] std::size_t size() const { return mapping_->size(); }
+    [[nodiscard]] Access access() const { return access_; }
+    [[nodiscard]] bool created() const { return created_; }
+    [[nodiscard]] std::uint32_t attachment() const { return attachment_; }
+    /// The newest. Those before stay valid too.
+    [[nodiscard]] const shmd_info& info() const { return *info_; }
+
+  private:
+    std::shared_ptr<Connection> connection_;
+    std::optional<Mapping> mapping_;
+    Access access_;
+    bool created_;
+    std::uint32_t attachment_;
+    InfoPointer granted_;
+    InfoPointer published_;  // publishing succeeds at most once
+    std::atomic<const shmd_info*> info_;
+};
+
+}  // namespace shmd::client

@@ -1,0 +1,275 @@
+// Shared memory segments by key, from the shmd service of this machine, for C++20. Header-only over libshmd.
+//
+//     shmd::Client client;
+//     auto counters = client.create("app/counters", sizeof(Counters), {.mode = 0640});
+//     counters.as<Counters>().started++;
+//
+// In another process:
+//
+//     auto counters = shmd::Client().open_read("app/counters");
+//     std::cout << counters.as<Counters>().started;
+//
+// Everything that fails throws shmd::Error. What <shmd/shmd.h> says of threads, fork(2), users and restarts holds here.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <shmd/error.hpp>
+#include <shmd/info.hpp>
+
+namespace shmd {
+inline namespace v0 {
+
+/// The library's version.
+inline std::string_view version() noexcept {
+    return shmd_version();
+}
+
+enum class Access { read = SHMD_READ, write = SHMD_WRITE };
+/// create_new: fail when the key is taken. any: open that segment.
+enum class CreateMode { create_new = SHMD_CREATE_NEW, any = SHMD_CREATE_ANY };
+/// How much of the memory is there at first: all of it; all of it and zeroed; nothing.
+enum class Reserve { allocate = SHMD_RESERVE_ALLOCATE, populate = SHMD_RESERVE_POPULATE, lazy = SHMD_RESERVE_LAZY };
+/// Until deleted, or until the last grant ends.
+enum class Lifetime { persistent = SHMD_LIFETIME_PERSISTENT, attached = SHMD_LIFETIME_ATTACHED };
+
+/// Names a segment: a text, or an integer for the System V key of that number. nullptr is no key, for create().
+/// Throws Error when the text holds a NUL.
+class Key {
+  public:
+    Key(std::nullptr_t) noexcept : none_(true) {}
+    Key(std::string_view text) : text_(text) {
+        if (text.find('\0') != text.npos) detail::refuse("a key holds a NUL");
+    }
+    Key(const std::string& text) : Key(std::string_view(text)) {}
+    Key(const char* text) : none_(!text) {
+        if (text) text_ = text;
+    }
+    Key(std::int32_t sysv) {
+        char text[SHMD_KEY_SIZE];
+        shmd_sysv_key(sysv, text);
+        text_ = text;
+    }
+    Key(std::uint32_t sysv) : Key(static_cast<std::int32_t>(sysv)) {}
+
+    /// Null for no key. Valid as long as the Key.
+    [[nodiscard]] const char* c_str() const noexcept { return none_ ? nullptr : text_.c_str(); }
+
+  private:
+    std::string text_;
+    bool none_ = false;
+};
+
+/// Names a segment by its id, which is never reused.
+struct Id {
+    std::int64_t value;
+};
+
+/// Options of Client::create(). Designated initializers fit: {.mode = 0640, .staged = true}.
+struct CreateOptions {
+    unsigned mode = 0600;
+    CreateMode create_mode = CreateMode::create_new;
+    Reserve reserve = Reserve::allocate;
+    Lifetime lifetime = Lifetime::persistent;
+    bool staged = false;  // invisible until publish()
+    Labels labels{};
+};
+
+namespace detail {
+
+// Microseconds for C: rounded up, -1 for what no clock will ever reach.
+template <typename Rep, typename Period>
+std::int64_t timeout_usec(std::chrono::duration<Rep, Period> timeout) {
+    constexpr std::chrono::duration<double> century(3.2e9);
+    if (timeout <= timeout.zero()) return 0;
+    if (std::chrono::duration<double>(timeout) > century) return -1;
+    return std::chrono::ceil<std::chrono::microseconds>(timeout).count();
+}
+
+}  // namespace detail
+
+/// What may lie in shared memory: it means the same in every process, as far as the language can tell. Pointers,
+/// references and views do not; std::atomic does when it is lock-free.
+template <typename T>
+concept Shareable = std::is_object_v<T> && alignof(T) <= 4096 &&
+                    (std::is_trivially_copyable_v<T> ||
+                     (std::is_standard_layout_v<T> && std::is_trivially_destructible_v<T>));
+
+/// A segment mapped into this process. The destructor unmaps it and ends the grant; the segment itself stays. May
+/// outlive its client. Spans and references into it are invalid once it is gone, and stay valid when it is moved.
+template <Access A>
+class BasicSegment {
+  public:
+    using Byte = std::conditional_t<A == Access::write, std::byte, const std::byte>;
+    template <typename T>
+    using Seen = std::conditional_t<A == Access::write, T, const T>;
+
+    static constexpr Access access = A;
+
+    /// Takes over a segment of the C interface, which must have been granted this access.
+    explicit BasicSegment(shmd_segment* segment) noexcept : segment_(segment) {}
+
+    /// All of it. Page-aligned.
+    [[nodiscard]] std::span<Byte> bytes() const noexcept { return {data(), size()}; }
+    [[nodiscard]] Byte* data() const noexcept { return static_cast<Byte*>(shmd_data(segment_.get())); }
+    [[nodiscard]] std::size_t size() const noexcept { return static_cast<std::size_t>(shmd_size(segment_.get())); }
+
+    /// The T at its beginning. Memory that nobody has written yet is zeros. Throws std::out_of_range when it is
+    /// smaller.
+    template <Shareable T>
+    [[nodiscard]] Seen<T>& as() const {
+        if (size() < sizeof(T)) throw std::out_of_range("the segment is smaller than the type that it is read as");
+        return *reinterpret_cast<Seen<T>*>(data());
+    }
+
+    /// As many T as fit.
+    template <Shareable T>
+    [[nodiscard]] std::span<Seen<T>> span_of() const noexcept {
+        return {reinterpret_cast<Seen<T>*>(data()), size() / sizeof(T)};
+    }
+
+    /// Gives a staged segment its key, and makes it visible with all that was written before. No key: the one named at
+    /// create(). replace: takes the key over from the segment that has it.
+    void publish(const Key& key = nullptr, bool replace = false) {
+        detail::check(shmd_publish(segment_.get(), key.c_str(), replace ? 1 : 0));
+    }
+
+    /// True when create() made it, false when it was there.
+    [[nodiscard]] bool created() const noexcept { return shmd_created(segment_.get()) != 0; }
+    /// The grant's number.
+    [[nodiscard]] std::uint32_t attachment() const noexcept { return shmd_attachment(segment_.get()); }
+    /// The daemon's description at the time of the grant, or of publish().
+    [[nodiscard]] Info info() const { return detail::info_from(*shmd_segment_info(segment_.get())); }
+
+    /// Unmaps it before the end of its life. Nothing but the destructor, assignment, is_open() and close() may follow.
+    void close() noexcept { segment_.reset(); }
+    /// False after close(), release() and when it was moved from.
+    [[nodiscard]] bool is_open() const noexcept { return segment_ != nullptr; }
+
+    /// For the C interface. Borrowed.
+    [[nodiscard]] shmd_segment* get() const noexcept { return segment_.get(); }
+    /// The same, owned by the caller from now on.
+    [[nodiscard]] shmd_segment* release() noexcept { return segment_.release(); }
+
+  private:
+    detail::Owned<shmd_segment> segment_;
+};
+
+using Segment = BasicSegment<Access::write>;
+using ReadOnlySegment = BasicSegment<Access::read>;
+
+/// A connection to the daemon. Its functions may be called from any thread. Every one of them throws Error; codes are
+/// those of the C function of the same name.
+class Client {
+  public:
+    /// Connects to $SHMD_SOCKET, the system instance, or the user instance.
+    Client() : client_(detail::made_by<shmd_client>(shmd_connect, nullptr)) {}
+    /// Connects to the daemon at this path.
+    explicit Client(const std::string& path) : client_(detail::made_by<shmd_client>(shmd_connect, path.c_str())) {}
+    /// Connects to the control socket, which call() is for. No path: $SHMD_CONTROL_SOCKET, and so on.
+    [[nodiscard]] static Client control(const std::optional<std::string>& path = std::nullopt) {
+        return Client(detail::made_by<shmd_client>(shmd_connect_control, path ? path->c_str() : nullptr));
+    }
+
+    /// The path that it is connected to. Valid as long as the client.
+    [[nodiscard]] std::string_view socket_path() const noexcept { return shmd_socket_path(client_.get()); }
+
+    /// Creates a segment of zeros. A null key makes one up that cannot be guessed: see info().key.
+    template <Access A = Access::write>
+    BasicSegment<A> create(const Key& key, std::uint64_t size_bytes, const CreateOptions& options = {}) {
+        std::vector<shmd_label> labels = detail::views(options.labels);
+        shmd_create_options plain = SHMD_CREATE_OPTIONS_INIT;
+        plain.mode = options.mode;
+        plain.create_mode = static_cast<shmd_create_mode>(options.create_mode);
+        plain.access = static_cast<shmd_access>(A);
+        plain.reserve = static_cast<shmd_reserve>(options.reserve);
+        plain.lifetime = static_cast<shmd_lifetime>(options.lifetime);
+        plain.staged = options.staged ? 1 : 0;
+        plain.labels = labels.data();
+        plain.label_count = labels.size();
+        return take<A>(detail::made_by<shmd_segment>(shmd_create, client_.get(), key.c_str(), size_bytes, &plain));
+    }
+
+    /// Opens a segment for reading. The kernel refuses writes: they are a SIGSEGV.
+    [[nodiscard]] ReadOnlySegment open_read(const Key& key) { return open<Access::read>(key); }
+    [[nodiscard]] ReadOnlySegment open_read(Id id) { return open<Access::read>(id); }
+    /// Opens a segment for reading and writing.
+    [[nodiscard]] Segment open_write(const Key& key) { return open<Access::write>(key); }
+    [[nodiscard]] Segment open_write(Id id) { return open<Access::write>(id); }
+
+    /// The same, but waits up to this long for the key to appear; duration::max() waits without an end.
+    template <typename Rep, typename Period>
+    [[nodiscard]] ReadOnlySegment open_read(const Key& key, std::chrono::duration<Rep, Period> timeout) {
+        return open_wait<Access::read>(key, detail::timeout_usec(timeout));
+    }
+    template <typename Rep, typename Period>
+    [[nodiscard]] Segment open_write(const Key& key, std::chrono::duration<Rep, Period> timeout) {
+        return open_wait<Access::write>(key, detail::timeout_usec(timeout));
+    }
+
+    /// What a segment is, without opening it.
+    [[nodiscard]] Info describe(const Key& key) { return described_by(shmd_describe, key.c_str()); }
+    [[nodiscard]] Info describe(Id id) { return described_by(shmd_describe_id, id.value); }
+
+    /// The live segments that this user may describe and whose key begins with prefix.
+    [[nodiscard]] std::vector<Info> list(const std::string& prefix = {}) {
+        auto first = detail::made_by<shmd_info>(shmd_list, client_.get(), prefix.c_str());
+        std::vector<Info> all;
+        for (const shmd_info* info = first.get(); info; info = info->next) all.push_back(detail::info_from(*info));
+        return all;
+    }
+
+    /// Deletes a segment: its key is free at once, and whoever has it mapped keeps the memory.
+    void delete_segment(const Key& key) { detail::check(shmd_delete(client_.get(), key.c_str())); }
+    void delete_segment(Id id) { detail::check(shmd_delete_id(client_.get(), id.value)); }
+
+    /// Any Varlink call that answers once and passes no descriptors. Parameters and answer are JSON objects.
+    [[nodiscard]] std::string call(const std::string& method, const std::string& parameters = "{}") {
+        return detail::made_by<char>(shmd_call, client_.get(), method.c_str(), parameters.c_str()).get();
+    }
+
+    /// For the C interface. Borrowed.
+    [[nodiscard]] shmd_client* get() const noexcept { return client_.get(); }
+
+  private:
+    explicit Client(detail::Owned<shmd_client> client) noexcept : client_(std::move(client)) {}
+
+    template <Access A>
+    static BasicSegment<A> take(detail::Owned<shmd_segment> segment) noexcept {
+        return BasicSegment<A>(segment.release());
+    }
+    template <Access A>
+    BasicSegment<A> open(const Key& key) {
+        return take<A>(
+            detail::made_by<shmd_segment>(shmd_open, client_.get(), key.c_str(), static_cast<shmd_access>(A)));
+    }
+    template <Access A>
+    BasicSegment<A> open(Id id) {
+        return take<A>(
+            detail::made_by<shmd_segment>(shmd_open_id, client_.get(), id.value, static_cast<shmd_access>(A)));
+    }
+    template <Access A>
+    BasicSegment<A> open_wait(const Key& key, std::int64_t usec) {
+        return take<A>(detail::made_by<shmd_segment>(shmd_open_wait, client_.get(), key.c_str(),
+                                                     static_cast<shmd_access>(A), usec));
+    }
+    template <typename Function, typename Name>
+    Info described_by(Function function, Name name) {
+        return detail::info_from(*detail::made_by<shmd_info>(function, client_.get(), name));
+    }
+
+    detail::Owned<shmd_client> client_;
+};
+
+}  // namespace v0
+}  // namespace shmd

@@ -1,0 +1,23 @@
+# libshmd, its C++ header, and programs that use both from an installation.
+shmd_test(libshmd_hostile LIBRARIES shmd shmd_test_support)
+shmd_test(libshmd LIBRARIES shmd shmd_test_support)
+shmd_test(libshmd_process LIBRARIES shmd shmd_test_support)
+shmd_test(shmd_hpp LIBRARIES shmd shmd_test_support)
+
+# The loader's name differs from machine to machine.
+set(allowed_libraries "libc.so.6;ld-linux-x86-64.so.2;ld-linux-aarch64.so.1")
+if(SHMD_SANITIZE)
+  set(allowed_libraries "")
+endif()
+set(libshmd_directory ${PROJECT_SOURCE_DIR}/client/c)
+add_test(NAME libshmd_abi
+         COMMAND ${CMAKE_COMMAND} -D LIBRARY=$<TARGET_FILE:shmd> -D NM=${CMAKE_NM} -D READELF=${CMAKE_READELF}
+                 -D SYMBOLS=${libshmd_directory}/libshmd.symbols -D "ALLOWED=${allowed_libraries}"
+                 -P ${libshmd_directory}/check_abi.cmake)
+
+# Programs are not linked with the sanitizer that an instrumented library needs.
+add_test(NAME consumer
+         COMMAND ${CMAKE_COMMAND} -D BUILD=${PROJECT_BINARY_DIR} -D SCRATCH=${CMAKE_CURRENT_BINARY_DIR}/consumer
+                 -D VERSION=${PROJECT_VERSION} -D LIBDIR=${CMAKE_INSTALL_LIBDIR} -D INCLUDEDIR=${CMAKE_INSTALL_INCLUDEDIR}
+                 -D "SANITIZE=${SHMD_SANITIZE}" -P ${CMAKE_CURRENT_SOURCE_DIR}/consumer/run.cmake)
+set_tests_properties(consumer PROPERTIES SKIP_REGULAR_EXPRESSION "^SKIPPED: " TIMEOUT 300)
