@@ -1,0 +1,47 @@
+// shmdctl: from what was typed to an exit status.
+#include <algorithm>
+#include <exception>
+#include <sstream>
+
+#include "arguments.hpp"
+#include "failure.hpp"
+#include "output.hpp"
+#include "usage_error.hpp"
+
+namespace {
+
+using namespace shmd::cli;
+
+Exit run(int argc, char** argv) {
+    Invocation invocation{.typed{argv + std::min(argc, 1), argv + argc}};
+    CLI::App app("", "shmdctl");
+    define(app, invocation);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        if (error.get_exit_code() != 0) {
+            complain(usage_error(app, error));
+            return Exit::wrong_usage;
+        }
+        std::ostringstream text;  // the help or the version
+        app.exit(error, text, text);
+        print(text.str());
+        return Exit::ok;
+    }
+    return invocation.run();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    Exit exit = Exit::refused;
+    try {
+        exit = run(argc, argv);
+    } catch (const Failure& failure) {
+        if (*failure.what()) complain(failure.what());
+        exit = failure.exit();
+    } catch (const std::exception& error) {
+        complain(error.what());
+    }
+    return static_cast<int>(exit);
+}

@@ -1,0 +1,176 @@
+#include "views.hpp"
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "size_text.hpp"
+#include "table.hpp"
+#include "text.hpp"
+
+namespace shmd::cli {
+namespace {
+
+using Json = nlohmann::json;
+using Fields = std::vector<std::pair<std::string, std::string>>;
+
+std::string aligned(const Fields& fields) {
+    std::size_t width = 0;
+    for (const auto& [name, value] : fields) width = std::max(width, width_of(name));
+    std::string out;
+    for (const auto& [name, value] : fields) {
+        std::string line = name + std::string(width - width_of(name) + 2, ' ') + value;
+        line.erase(line.find_last_not_of(' ') + 1);
+        out += line + '\n';
+    }
+    return out;
+}
+
+std::string at(const Time& time) {
+    return local_time(time.time_since_epoch().count(), true);
+}
+
+std::string at(const std::optional<Time>& time) {
+    return time ? at(*time) : "never";
+}
+
+std::string user(std::uint32_t uid) {
+    return user_name(uid) + " (" + std::to_string(uid) + ")";
+}
+
+std::string group(std::uint32_t gid) {
+    return group_name(gid) + " (" + std::to_string(gid) + ")";
+}
+
+std::string state_name(State state) {
+    switch (state) {
+        case State::staged:
+            return "staged";
+        case State::live:
+            return "live";
+        case State::deleted:
+            return "deleted";
+    }
+    return "unknown";
+}
+
+std::string key_of(const Info& segment) {
+    return segment.key ? printable(*segment.key) : "-";
+}
+
+const char* yes_or_no(bool value) {
+    return value ? "yes" : "no";
+}
+
+// A field of a reply; zero when another version of the daemon leaves it out.
+std::int64_t number(const Json& object, const char* name) {
+    auto found = object.find(name);
+    return found != object.end() && found->is_number_integer() ? found->get<std::int64_t>() : 0;
+}
+
+std::string text(const Json& object, const char* name) {
+    auto found = object.find(name);
+    return found != object.end() && found->is_string() ? printable(found->get<std::string>()) : "-";
+}
+
+std::string of_limit(const Json& status, const std::string& name, std::string (*form)(std::int64_t)) {
+    return form(number(status, name.c_str())) + " of " + form(number(status, (name + "Limit").c_str()));
+}
+
+std::string plain(std::int64_t value) {
+    return std::to_string(value);
+}
+
+Json parsed(const std::string& document) {
+    Json value = Json::parse(document, nullptr, false);
+    return value.is_object() ? value : Json::object();
+}
+
+}  // namespace
+
+std::string segments_view(const std::vector<Info>& segments, std::size_t line_width) {
+    using enum Table::Align;
+    Table table({{"KEY"}, {"SIZE", right}, {"MODE"}, {"OWNER"}, {"GROUP"}, {"ATTACHED", right}, {"CREATED"}});
+    for (const Info& segment : segments) {
+        table.add({key_of(segment), format_size(static_cast<std::int64_t>(segment.size_bytes)),
+                   octal_mode(segment.mode), user_name(segment.owner_uid), group_name(segment.owner_gid),
+                   std::to_string(segment.attachments), local_time(segment.created.time_since_epoch().count())});
+    }
+    return table.text(line_width);
+}
+
+std::string segment_view(const Info& segment) {
+    Fields fields{
+        {"key", key_of(segment)},
+        {"id", std::to_string(segment.id)},
+        {"size", exact_size(segment.size_bytes)},
+        {"mode", octal_mode(segment.mode) + " (" + letters_of_mode(segment.mode) + ")"},
+        {"owner", user(segment.owner_uid)},
+        {"group", group(segment.owner_gid)},
+        {"creator", user(segment.creator_uid)},
+        {"creator group", group(segment.creator_gid)},
+        {"creator pid", std::to_string(segment.creator_pid)},
+        {"state", state_name(segment.state)},
+        {"sealed", yes_or_no(segment.sealed)},
+        {"evictable", yes_or_no(segment.evictable)},
+        {"attachments", std::to_string(segment.attachments)},
+        {"created", at(segment.created)},
+        {"changed", at(segment.changed)},
+        {"attached", at(segment.attached)},
+        {"detached", at(segment.detached)},
+        {"expires", at(segment.expires)},
+    };
+    const char* heading = "labels";
+    for (const auto& [name, value] : segment.labels) {
+        fields.emplace_back(std::exchange(heading, ""), printable(name) + "=" + printable(value));
+    }
+    if (segment.labels.empty()) fields.emplace_back("labels", "none");
+    return aligned(fields);
+}
+
+std::string status_view(const std::string& reply) {
+    Json status = parsed(reply);
+    return aligned({
+        {"version", text(status, "version")},
+        {"pid", plain(number(status, "pid"))},
+        {"started", local_time(number(status, "startedUsec"), true)},
+        {"segments", of_limit(status, "segments", plain)},
+        {"memory", of_limit(status, "bytes", format_size)},
+        {"attachments", of_limit(status, "attachments", plain)},
+        {"connections", of_limit(status, "connections", plain)},
+    });
+}
+
+std::string usage_view(const std::string& reply, std::size_t line_width) {
+    using enum Table::Align;
+    Table table({{"USER"}, {"SEGMENTS", right}, {"MEMORY", right}, {"ATTACHMENTS", right}, {"CONNECTIONS", right}});
+    Json users = parsed(reply).value("usage", Json::array());
+    for (const Json& each : users) {
+        table.add({user_name(static_cast<uid_t>(number(each, "uid"))), plain(number(each, "segments")),
+                   format_size(number(each, "bytes")), plain(number(each, "attachments")),
+                   plain(number(each, "connections"))});
+    }
+    return table.text(line_width);
+}
+
+std::string indented(const std::string& document) {
+    auto value = nlohmann::ordered_json::parse(document, nullptr, false);
+    return value.is_discarded() ? document : value.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string safe_json(const std::string& document) {
+    // Below 0x80 the document is plain already: JSON escapes the controls, and printable() would escape its escapes.
+    std::string out;
+    for (std::size_t begin = 0; begin < document.size();) {
+        auto is_plain = [](char c) { return static_cast<unsigned char>(c) < 0x7f; };
+        bool plain_run = is_plain(document[begin]);
+        std::size_t end = begin;
+        while (end < document.size() && is_plain(document[end]) == plain_run) end++;
+        std::string run = document.substr(begin, end - begin);
+        out += plain_run ? run : printable(run);
+        begin = end;
+    }
+    return out;
+}
+
+}  // namespace shmd::cli
