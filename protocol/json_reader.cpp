@@ -117,9 +117,14 @@ const Json* Fields::find(std::string_view name) {
 
 Fields& Fields::no_others() {
     if (bad_field_ || seen_ == object_.MemberCount()) return *this;
+    std::array<bool, most_fields> given{};
     auto asked_end = asked_.begin() + asked_count_;
     for (const auto& member : object_.GetObject()) {
-        if (std::find(asked_.begin(), asked_end, view(member.name)) == asked_end) return fail(view(member.name)), *this;
+        auto asked = std::find(asked_.begin(), asked_end, view(member.name));
+        if (asked == asked_end || std::exchange(given[asked - asked_.begin()], true)) {
+            fail(view(member.name));
+            break;
+        }
     }
     return *this;
 }

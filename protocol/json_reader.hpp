@@ -125,7 +125,7 @@ class Fields {
         return *this;
     }
 
-    /// Fails on a field that nobody asked for.
+    /// Fails on a field that nobody asked for, and on one that is there twice.
     Fields& no_others();
 
     void fail(std::string_view name) {

@@ -71,9 +71,11 @@ Outcome Handlers::act(Client& client, const GetInterfaceDescription& call) {
 
 // ---- io.shmd.Segments ----
 
-Result<Entry*> Handlers::find(const Target& target) {
+// A staged segment is there for its creator alone.
+Result<Entry*> Handlers::find(const Client& client, const Target& target) {
     Entry* entry = target.key ? registry_.find(*target.key) : registry_.find(*target.id);
-    if (!entry) return Error::no_such_segment(target.key, target.id);
+    bool hidden = entry && entry->state == State::staged && !client.holder.holds(entry->staging_attachment);
+    if (!entry || hidden) return Error::no_such_segment(target.key, target.id);
     return entry;
 }
 
@@ -159,16 +161,12 @@ Outcome Handlers::finish_create(Client& client, std::unique_ptr<PendingCreate> p
 }
 
 Outcome Handlers::act(Client& client, const Open& call) {
-    auto entry = find(call.target);
+    auto entry = find(client, call.target);
     if (!entry) {
         if (call.wait_usec.value_or(0) > 0) return WaitForKey{*call.target.key, *call.wait_usec};
         return std::move(entry).error();
     }
     if (!check(client.peer, (*entry)->acl, call.access)) return Error::permission_denied();
-    // A staged segment is its creator's alone.
-    if ((*entry)->state == State::staged && !client.holder.holds((*entry)->staging_attachment)) {
-        return Error::no_such_segment(call.target.key, call.target.id);
-    }
     return grant(client, **entry, call.access, std::nullopt);
 }
 
@@ -198,7 +196,7 @@ Outcome Handlers::act(Client& client, const Publish& call) {
 }
 
 Outcome Handlers::act(Client& client, const Describe& call) {
-    auto entry = find(call.target);
+    auto entry = find(client, call.target);
     if (!entry) return std::move(entry).error();
     if (!check_describe(client.peer, (*entry)->acl)) return Error::permission_denied();
     return Answer{SegmentReply{(*entry)->describe()}};
@@ -220,7 +218,7 @@ std::optional<Segment> Handlers::list_next(const Client& client, Listing& listin
 }
 
 Outcome Handlers::act(Client& client, const Delete& call) {
-    auto entry = find(call.target);
+    auto entry = find(client, call.target);
     if (!entry) return std::move(entry).error();
     if (!check_administer(client.peer, (*entry)->acl)) return Error::permission_denied();
     registry_.remove(**entry);

@@ -94,7 +94,7 @@ class Handlers {
 
     Outcome open_existing(Client& client, const Create& call, Entry& entry);
     Outcome grant(Client& client, Entry& entry, Access access, std::optional<bool> created);
-    Result<Entry*> find(const Target& target);
+    Result<Entry*> find(const Client& client, const Target& target);
 
     Registry& registry_;
     Quota& quota_;

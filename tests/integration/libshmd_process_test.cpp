@@ -1,5 +1,6 @@
 // libshmd in a process that forks, changes its user, runs threads, waits, and outlives its daemon.
 #include <doctest/doctest.h>
+#include <pthread.h>
 #include <shmd/shmd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -273,6 +274,32 @@ TEST_CASE("a wait ends with the segment when its key appears, and holds up nobod
         shmd_close(come);
         CHECK(shmd_delete(client.get(), "late") == 0);
     }
+}
+
+TEST_CASE("a thread that is cancelled in a call ends after it") {
+    Daemon daemon;
+    Client client(daemon);
+    struct Wait {
+        shmd_client* client;
+        shmd_segment* segment = nullptr;
+        int result = 1;
+    } wait{client.get()};
+    pthread_t thread{};
+    auto body = [](void* argument) -> void* {
+        auto* self = static_cast<Wait*>(argument);
+        self->result = shmd_open_wait(self->client, "late", SHMD_READ, -1, &self->segment);
+        ::pthread_testcancel();
+        return nullptr;
+    };
+    REQUIRE(::pthread_create(&thread, nullptr, body, &wait) == 0);
+    settled(daemon, 2);
+    CHECK(::pthread_cancel(thread) == 0);
+    client.create("late", 10);
+    void* end = nullptr;
+    REQUIRE(::pthread_join(thread, &end) == 0);
+    CHECK(end == PTHREAD_CANCELED);
+    CHECK(wait.result == 0);
+    shmd_close(wait.segment);
 }
 
 TEST_CASE("a wait for a key that does not come is ENOENT, and one for a key that is there ends at once") {

@@ -454,6 +454,29 @@ TEST_CASE("the last error is each thread's own, and a call that succeeds leaves 
     CHECK(shmd_last_error()->code == -ENOENT);
 }
 
+TEST_CASE("calls may fail at the very end of a thread and of the program") {
+    Daemon daemon;
+    static Client* client = nullptr;
+    struct Late {
+        ~Late() {
+            shmd_segment* none = nullptr;
+            if (shmd_open(client->get(), "missing", SHMD_READ, &none) != -ENOENT) ::_exit(1);
+            if (shmd_last_error()->code != -ENOENT || !*shmd_last_error()->message) ::_exit(2);
+        }
+    };
+    ChildProcess child([&](Turns&) -> int {
+        client = new Client(daemon);
+        std::thread([] {
+            thread_local Late before_the_texts;
+            (void)&before_the_texts;
+            shmd_segment* none = nullptr;
+            (void)shmd_open(client->get(), "missing", SHMD_READ, &none);
+        }).join();
+        return 0;
+    });
+    CHECK(child.wait() == 0);
+}
+
 TEST_CASE("other users are refused what the mode does not give them" * doctest::skip(!is_root())) {
     Daemon daemon;
     Client client(daemon);

@@ -234,6 +234,9 @@ TEST_CASE("a staged segment is invisible until it is published, and then it is w
     CHECK(other.list().empty());
     CHECK(other.call(Open{{std::nullopt, segment.id}, Access::read}).known_error() ==
           Error::no_such_segment(std::nullopt, segment.id));
+    CHECK(other.call(Describe{{std::nullopt, segment.id}}).is_error());
+    CHECK(other.call(Delete{{std::nullopt, segment.id}}).is_error());
+    CHECK_FALSE(creator.call(Describe{{std::nullopt, segment.id}}).is_error());
     std::strcpy(Mapping(made.fds.at(0).get(), 4096, Access::write).data(), "whole");
     auto published = creator.call(Publish{made.value().attachment, "table"});
     CHECK(published.value().segment->state == State::live);
