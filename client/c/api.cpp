@@ -1,5 +1,6 @@
 // The C functions of shmd.h: arguments in, negative errno values out, and no exception past this file.
-#include <array>
+#include <pthread.h>
+
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -38,9 +39,22 @@ int null_pointer() noexcept {
     return report(EINVAL, "an argument is a null pointer where none may be");
 }
 
+// Keeps pthread_cancel(3) out of a call: it would unwind through what must not be left half done.
+class NotCancelled {
+  public:
+    NotCancelled() { ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before_); }
+    NotCancelled(const NotCancelled&) = delete;
+    NotCancelled& operator=(const NotCancelled&) = delete;
+    ~NotCancelled() { ::pthread_setcancelstate(before_, nullptr); }
+
+  private:
+    int before_ = PTHREAD_CANCEL_ENABLE;
+};
+
 // Runs what may throw.
 template <typename Function>
 int guarded(const Function& function) noexcept {
+    NotCancelled guard;
     try {
         return function();
     } catch (const std::bad_alloc&) {
@@ -123,6 +137,7 @@ const char* shmd_socket_path(const shmd_client* client) {
 }
 
 void shmd_disconnect(shmd_client* client) {
+    NotCancelled guard;
     delete client;
 }
 
@@ -168,6 +183,7 @@ int shmd_publish(shmd_segment* segment, const char* key, int replace) {
 }
 
 void shmd_close(shmd_segment* segment) {
+    NotCancelled guard;
     delete segment;
 }
 

@@ -74,16 +74,28 @@ std::string words_of(const Error& error) {
     return "the daemon refused";
 }
 
-struct LastError {
+// Apart from its texts, so that it can still be read and set when they are gone: at the end of a thread its other
+// thread-local and static objects may be making calls.
+thread_local constinit shmd_error view{0, "", "{}", ""};
+thread_local constinit bool texts_gone = false;
+
+struct Texts {
     std::string name;
     std::string parameters;
     std::string message;
-    shmd_error view{0, "", "{}", ""};
+
+    Texts() = default;
+    Texts(const Texts&) = delete;
+    Texts& operator=(const Texts&) = delete;
+    ~Texts() {
+        texts_gone = true;
+        view = {view.code, "", "{}", ""};
+    }
 };
 
-LastError& slot() noexcept {
-    thread_local LastError error;
-    return error;
+Texts& texts() noexcept {
+    thread_local Texts instance;
+    return instance;
 }
 
 }  // namespace
@@ -109,12 +121,13 @@ Failure nonsense(std::string why) {
 }
 
 int report(const Failure& failure) noexcept {
-    LastError& error = slot();
+    if (texts_gone) return report(failure.code, "a call at the end of its thread failed");
     try {
-        error.name = failure.name;
-        error.parameters = failure.parameters;
-        error.message = failure.message;
-        error.view = {-failure.code, error.name.c_str(), error.parameters.c_str(), error.message.c_str()};
+        Texts& kept = texts();
+        kept.name = failure.name;
+        kept.parameters = failure.parameters;
+        kept.message = failure.message;
+        view = {-failure.code, kept.name.c_str(), kept.parameters.c_str(), kept.message.c_str()};
     } catch (const std::exception&) {
         return report(failure.code, "there is no memory left to say what failed");
     }
@@ -122,12 +135,12 @@ int report(const Failure& failure) noexcept {
 }
 
 int report(int code, const char* message) noexcept {
-    slot().view = {-code, "", "{}", message};
+    view = {-code, "", "{}", message};
     return -code;
 }
 
 const shmd_error& last_error() noexcept {
-    return slot().view;
+    return view;
 }
 
 }  // namespace shmd::client

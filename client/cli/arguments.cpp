@@ -50,6 +50,11 @@ void add_label(Labels& labels, const std::string& text) {
     }
 }
 
+// An unset variable of a script must not lead to another daemon.
+std::string is_named(const std::string& path) {
+    return path.empty() ? "the path is empty" : "";
+}
+
 // ---- Pieces of commands ----
 
 CLI::App& add_command(CLI::App& app, const std::string& name, const std::string& help, const std::string& examples) {
@@ -227,10 +232,12 @@ void define(CLI::App& app, Invocation& invocation) {
     app.set_help_flag("-h,--help", "Print this help and exit");
     app.add_option("--socket", invocation.common.socket,
                    "Where the daemon listens (default: $SHMD_SOCKET,\nthe system instance, your own instance)")
-        ->type_name("PATH");
+        ->type_name("PATH")
+        ->check(is_named);
     app.add_option("--control-socket", invocation.common.control_socket,
                    "The same for status and usage (default:\n$SHMD_CONTROL_SOCKET, beside the other)")
-        ->type_name("PATH");
+        ->type_name("PATH")
+        ->check(is_named);
     app.add_flag("--json", invocation.common.json, "Print one JSON document, for programs");
     app.require_subcommand(1);
     define_create(app, invocation);

@@ -47,7 +47,7 @@ void usage(const Common& common);
 struct WriteRequest {
     std::string key;
     std::uint64_t offset = 0;
-    std::string file;  // empty or "-": standard input
+    std::string file = "-";  // "-": standard input
 };
 void write(const Common& common, const WriteRequest& request);
 

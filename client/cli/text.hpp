@@ -16,7 +16,7 @@ namespace shmd::cli {
 /// The same in quotation marks.
 [[nodiscard]] std::string in_quotes(std::string_view text);
 
-/// A key as it was typed, as messages name it: printable, and visible even when it is empty.
+/// A key or a path as it was typed, as messages name it: printable, and visible even when it is empty.
 [[nodiscard]] std::string named(std::string_view key);
 
 /// Columns that a printable UTF-8 text takes, one per code point.

@@ -27,8 +27,8 @@ struct Input {
 Input open_input(const std::string& file) {
     Input input;
     input.name = "the input";
-    if (!file.empty() && file != "-") {
-        input.name = printable(file);
+    if (file != "-") {
+        input.name = named(file);
         input.opened.reset(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
         if (!input.opened) throw system_failure(input.name, errno);
         input.fd = input.opened.get();

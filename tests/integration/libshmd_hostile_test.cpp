@@ -3,17 +3,22 @@
 // both.
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <shmd/shmd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -37,18 +42,21 @@ std::size_t open_descriptors() {
 // A socket that nobody serves but the test.
 class FakeDaemon {
   public:
-    FakeDaemon() : path_(directory_.path() / "socket"), socket_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    explicit FakeDaemon(int backlog = 16)
+        : path_(directory_.path() / "socket"), socket_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
         sockaddr_un address{};
         address.sun_family = AF_UNIX;
         path_.copy(address.sun_path, sizeof address.sun_path - 1);
         REQUIRE(::bind(socket_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
-        REQUIRE(::listen(socket_.get(), 16) == 0);
+        REQUIRE(::listen(socket_.get(), backlog) == 0);
     }
 
     [[nodiscard]] const std::string& path() const { return path_; }
 
     /// The next connection that a client has made.
     [[nodiscard]] RawClient accept() const {
+        pollfd ready{socket_.get(), POLLIN, 0};
+        REQUIRE(::poll(&ready, 1, std::chrono::milliseconds(patience).count()) == 1);
         UniqueFd peer(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC));
         REQUIRE(peer);
         return RawClient(std::move(peer));
@@ -501,4 +509,74 @@ TEST_CASE("a wait for a key goes on after the daemon's restart, but not for ever
         shmd_disconnect(std::exchange(client.client, nullptr));
         server.join();
     }
+}
+
+TEST_CASE("a key that has come is held until it has been opened: it may go with its last grant") {
+    FakeDaemon daemon;
+    TestClient client(daemon);
+    std::atomic<bool> held = false;
+    std::thread server([&] {
+        UniqueFd fd = memory(10);
+        RawClient main = daemon.accept();
+        (void)main.receive();
+        main.send_bytes(encode_error(Error::no_such_segment("key", std::nullopt)) + '\0');
+        RawClient waiting = daemon.accept();
+        (void)waiting.receive();
+        send(waiting, grant(10), {fd.get()});
+        (void)main.receive();
+        char byte = 0;
+        held = ::recv(waiting.socket(), &byte, 1, MSG_DONTWAIT) == -1 && errno == EAGAIN;
+        send(main, grant(10), {fd.get()});
+        waiting.expect_eof();
+        (void)main.receive_unless_closed();
+    });
+    shmd_segment* segment = nullptr;
+    CHECK(shmd_open_wait(client.client, "key", SHMD_READ, -1, &segment) == 0);
+    shmd_close(segment);
+    server.join();
+    CHECK(held);
+}
+
+namespace {
+
+// Waits until a thread of this process is in this system call.
+void await_system_call(pid_t thread, long number) {
+    auto deadline = std::chrono::steady_clock::now() + patience;
+    std::string path = "/proc/self/task/" + std::to_string(thread) + "/syscall";
+    for (std::string current; current != std::to_string(number); std::ifstream(path) >> current) {
+        REQUIRE(std::chrono::steady_clock::now() < deadline);
+    }
+}
+
+}  // namespace
+
+TEST_CASE("a child can call though another thread was connecting when it was made") {
+    FakeDaemon daemon(0);
+    TestClient client(daemon);
+    daemon.accept().close();
+    // Takes the only place in the queue, so that the thread's new connection has to wait.
+    RawClient first_in_queue(daemon.path());
+    auto asks_in_vain = [&] {
+        shmd_info* info = nullptr;
+        return shmd_describe(client.client, "key", &info) == -ENOENT;
+    };
+    std::atomic<pid_t> id = 0;
+    std::atomic<bool> thread_answered = false;
+    std::thread thread([&] {
+        id = ::gettid();
+        thread_answered = asks_in_vain();
+    });
+    while (id == 0) std::this_thread::yield();
+    await_system_call(id, SYS_connect);
+    ChildProcess child([&](Turns&) { return asks_in_vain() ? 0 : 1; });
+    daemon.accept().close();
+    std::vector<RawClient> peers;
+    for (int i = 0; i < 2; i++) {
+        peers.push_back(daemon.accept());
+        (void)peers.back().receive();
+        peers.back().send_bytes(encode_error(Error::no_such_segment("key", std::nullopt)) + '\0');
+    }
+    CHECK(child.wait() == 0);
+    thread.join();
+    CHECK(thread_answered);
 }

@@ -127,7 +127,14 @@ TEST_CASE("a child of a child connects by itself too") {
     CHECK(child.wait() == 0);
 }
 
-TEST_CASE("a fork while other threads are in calls gives a child that can call") {
+// AddressSanitizer's own allocator, in GCC 12, may be locked for ever in the child of a process with threads.
+#ifdef __SANITIZE_ADDRESS__
+constexpr bool forks_with_threads = false;
+#else
+constexpr bool forks_with_threads = true;
+#endif
+
+TEST_CASE("a fork while other threads are in calls gives a child that can call" * doctest::skip(!forks_with_threads)) {
     Daemon daemon;
     Client client(daemon);
     Segment segment = client.create("key", 10);

@@ -454,7 +454,7 @@ TEST_CASE("the last error is each thread's own, and a call that succeeds leaves 
     CHECK(shmd_last_error()->code == -ENOENT);
 }
 
-TEST_CASE("calls may fail at the very end of a thread and of the program") {
+TEST_CASE("a call may fail at the very end of its thread") {
     Daemon daemon;
     static Client* client = nullptr;
     struct Late {

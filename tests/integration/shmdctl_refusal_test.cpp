@@ -222,6 +222,7 @@ TEST_CASE("files that cannot be read are told of as such") {
     Shmdctl shmdctl;
     shmdctl.must({"create", "k", "--size", "5"});
     check_refused(shmdctl({"write", "k", "/nowhere"}), "/nowhere: No such file or directory");
+    check_refused(shmdctl({"write", "k", ""}), "\"\": No such file or directory");
     check_refused(shmdctl({"write", "k", "/tmp"}), "/tmp: Is a directory");
 }
 
@@ -269,6 +270,8 @@ TEST_CASE("wrong usage ends with status 2, says what is wrong and where help is"
         {{"create", "k", "--size", "1", "--lifetime", "long"},
          "create: --lifetime: \"long\" is not one of persistent, attached"},
         {{"read", "k", "--offset", "-1"}, "read: --offset: \"-1\" is not a size; write it as 100, 4K, 16M, 2G or 1T"},
+        {{"--socket", "", "rm", "k"}, "rm: --socket: the path is empty"},
+        {{"--control-socket", "", "status"}, "status: --control-socket: the path is empty"},
         {{"stat"}, "stat: KEY is required"},
         {{"stat", "a", "b"}, "stat: \"b\" is one argument too many"},
         {{"rm"}, "rm: KEY is required"},
@@ -319,6 +322,23 @@ TEST_CASE("without any instance both ways to start one are named" *
     CHECK(contains(result.err, "no daemon answers at " + directory.path().string() + "/shmd/io.shmd.Segments: "));
     CHECK(contains(result.err, "nor is there a system instance at /run/shmd/io.shmd.Segments"));
     CHECK(contains(result.err, "\"systemctl start shmd\", or run \"shmd\" for yourself"));
+}
+
+TEST_CASE("sockets that this user cannot or must not use are told of as such" * doctest::skip(!is_root())) {
+    Shmdctl shmdctl;
+    TemporaryDirectory directory;
+    std::filesystem::create_directory(directory.path() / "shmd");
+    std::filesystem::permissions(directory.path() / "shmd", std::filesystem::perms::all);
+    Arguments environment = plain_environment;
+    environment.push_back("XDG_RUNTIME_DIR=" + directory.path().string());
+    if (!std::filesystem::exists("/run/shmd/io.shmd.Segments")) {
+        CommandResult open_to_all = run_command({SHMDCTL_PATH, "ls"}, environment);
+        CHECK(open_to_all.status == no_daemon);
+        CHECK(contains(open_to_all.err, "/shmd is not a private directory of this user; "));
+    }
+    std::filesystem::permissions(shmdctl.daemon().directory(), std::filesystem::perms::owner_all);
+    check_refused(shmdctl.as(nobody, {"ls"}),
+                  "user nobody cannot reach " + shmdctl.daemon().socket() + ": a directory on the way is closed to it");
 }
 
 TEST_CASE("a dead daemon's socket is no daemon") {

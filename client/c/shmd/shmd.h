@@ -26,7 +26,7 @@
  *
  * Threads. All functions may be called from any thread. Calls on one client wait for each other, except
  * shmd_open_wait(); shmd_close() waits for none. A segment may be used by many threads but must be closed by one, and
- * a client freed by one when no other is in a call on it.
+ * a client freed by one when no other is in a call on it. No call is a cancellation point.
  *
  * fork(2). The child keeps its parent's mappings; its first call on an inherited client makes a connection of its own.
  * Grants stay with the process that got them: closing an inherited segment in the child only unmaps it there. A child

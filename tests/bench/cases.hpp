@@ -1,0 +1,34 @@
+// The cases, a file each. Each registers itself with Google Benchmark, measures ours and its references in the same
+// run, and gives the report its rows.
+#pragma once
+
+#include <string>
+
+#include "report.hpp"
+
+namespace shmd::bench {
+
+struct Settings {
+    /// A run that only shows that everything works: few samples, small sizes.
+    bool quick = false;
+    Report& report;
+
+    [[nodiscard]] int choose(int full, int small) const { return quick ? small : full; }
+};
+
+// The settings must outlive the run.
+
+/// Open, map, touch, unmap and detach, through libshmd: against the floor, System V and POSIX. And Describe.
+void add_open_cases(const Settings& settings);
+/// Create, touch, detach and delete.
+void add_create_cases(const Settings& settings);
+/// Opens by several clients at once.
+void add_clients_cases(const Settings& settings);
+/// What many live segments cost: time to open one, and memory of the daemon.
+void add_many_cases(const Settings& settings);
+/// Copies into a segment against copies into a mapping of a bare memfd.
+void add_data_path_cases(const Settings& settings);
+/// Opens while another client has large memory made.
+void add_fairness_cases(const Settings& settings);
+
+}  // namespace shmd::bench

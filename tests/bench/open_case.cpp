@@ -1,0 +1,63 @@
+#include "cases.hpp"
+#include "daemon_fixture.hpp"
+#include "floor.hpp"
+#include "kernel_memory.hpp"
+#include "libshmd.hpp"
+
+namespace shmd::bench {
+namespace {
+
+constexpr const char* key = "bench/open";
+
+void open_existing(benchmark::State& state, const Settings& settings) {
+    test::Daemon daemon;
+    LibClient client = connect_to(daemon.socket());
+    LibSegment kept = create_segment(client.get(), key, floor_memory_bytes);
+    FloorServer server;
+    FloorClient floor = server.take_client(0);
+    SystemVSegment system_v;
+    PosixSegment posix;
+
+    Race race(settings.choose(250, 20));
+    race.add("libshmd", [&] { open_and_touch(client.get(), key); });
+    std::size_t bare = race.add("floor", [&] { floor.open(); });
+    std::size_t told = race.add("floor, told of the end", [&] { floor.open_and_tell(); });
+    std::size_t shmat = race.add("System V", [&] { system_v.open(); });
+    std::size_t shm_open = race.add("POSIX", [&] { posix.open(); });
+    race.warm_up();
+    for (auto _ : state) state.SetIterationTime(race.round());
+
+    Row row = compare("open", race, bare);
+    row.goal = row.goal_p99 = 2;
+    settings.report.add(row);
+    for (std::size_t reference : {told, shmat, shm_open}) settings.report.add(compare("open", race, reference));
+}
+
+void describe(benchmark::State& state, const Settings& settings) {
+    test::Daemon daemon;
+    LibClient client = connect_to(daemon.socket());
+    LibSegment kept = create_segment(client.get(), key, floor_memory_bytes);
+    FloorServer server;
+    FloorClient floor = server.take_client(0);
+
+    Race race(settings.choose(250, 20));
+    race.add("libshmd", [&] {
+        shmd_info* info = nullptr;
+        check(shmd_describe(client.get(), key, &info));
+        shmd_info_free(info);
+    });
+    std::size_t ping = race.add("floor, no descriptor", [&] { floor.ping(); });
+    race.warm_up();
+    for (auto _ : state) state.SetIterationTime(race.round());
+    settings.report.add(compare("describe", race, ping));
+}
+
+}  // namespace
+
+void add_open_cases(const Settings& settings) {
+    int rounds = settings.choose(100, 2);
+    benchmark::RegisterBenchmark("open", open_existing, settings)->UseManualTime()->Iterations(rounds);
+    benchmark::RegisterBenchmark("describe", describe, settings)->UseManualTime()->Iterations(rounds);
+}
+
+}  // namespace shmd::bench

@@ -1,0 +1,63 @@
+// The results: ours beside its reference, their ratio, and what it should be. A table for people, JSON for programs.
+#pragma once
+
+#include <benchmark/benchmark.h>
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "race.hpp"
+
+namespace shmd::bench {
+
+/// Ours against a reference. In nanoseconds unless `unit` says otherwise; the p99s are 0 where there are none.
+struct Row {
+    std::string name;
+    std::string reference_name;
+    double ours = 0, reference = 0;
+    double ours_p99 = 0, reference_p99 = 0;
+    std::string unit = "ns";
+    // What the ratios are to be at most; with `exactly`, how far from 1 the median's may be.
+    std::optional<double> goal{}, goal_p99{};
+    bool exactly = false;
+
+    [[nodiscard]] double ratio() const { return ours / reference; }
+    [[nodiscard]] double ratio_p99() const { return ours_p99 / reference_p99; }
+    [[nodiscard]] bool has_p99() const { return reference_p99 > 0; }
+    /// Nothing when there is no goal.
+    [[nodiscard]] std::optional<bool> met() const;
+};
+
+/// The race's runner 0 against another one of it.
+[[nodiscard]] Row compare(std::string name, const Race& race, std::size_t reference);
+/// Any runner against any other.
+[[nodiscard]] Row compare(std::string name, const Race& race, std::size_t ours, std::size_t reference);
+
+/// Prints each case's rows when Google Benchmark reports its end.
+class Report : public benchmark::BenchmarkReporter {
+  public:
+    /// Without judging, goals are left out: the numbers mean nothing.
+    explicit Report(bool judge) : judge_(judge) {}
+
+    /// For a case that runs.
+    void add(Row row);
+
+    /// Every case that ran has given rows.
+    [[nodiscard]] bool complete() const { return complete_; }
+    /// An array of objects {case, ours, reference, referenceName, ratio, unit, …}. Throws std::runtime_error.
+    void write_json(const std::string& path) const;
+
+    bool ReportContext(const Context& context) override;
+    void ReportRuns(const std::vector<Run>& runs) override;
+    void Finalize() override;
+
+  private:
+    bool judge_;
+    std::vector<Row> rows_;
+    std::size_t printed_ = 0;
+    bool complete_ = true;
+};
+
+}  // namespace shmd::bench

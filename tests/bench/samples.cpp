@@ -1,0 +1,23 @@
+#include "samples.hpp"
+
+#include <time.h>
+
+#include <algorithm>
+
+namespace shmd::bench {
+
+std::int64_t now_ns() {
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+double Samples::quantile(double part) const {
+    if (values_.empty()) return 0;
+    std::vector<double> values = values_;
+    auto nth = values.begin() + static_cast<std::ptrdiff_t>(part * static_cast<double>(values.size() - 1));
+    std::nth_element(values.begin(), nth, values.end());
+    return *nth;
+}
+
+}  // namespace shmd::bench
