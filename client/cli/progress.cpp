@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
+#include <system_error>
 
 #include "output.hpp"
 #include "size_text.hpp"
@@ -50,7 +51,11 @@ Progress::Progress(std::optional<std::uint64_t> total, bool shown) : total_(tota
     sigset_t all, before;
     sigfillset(&all);
     ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    drawer_ = std::jthread([this](const std::stop_token& stopping) { draw_until_stopped(stopping); });
+    try {
+        drawer_ = std::jthread([this](const std::stop_token& stopping) { draw_until_stopped(stopping); });
+    } catch (const std::system_error&) {
+        // No thread to be had: the bytes move without a bar.
+    }
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
@@ -65,7 +70,6 @@ void Progress::draw_until_stopped(const std::stop_token& stopping) {
     auto pause = first_after;
     std::unique_lock lock(mutex_);
     while (!stopped_.wait_for(lock, stopping, pause, [&] { return stopping.stop_requested(); })) {
-        if (stopping.stop_requested()) return;
         if (is_in_foreground()) draw();
         pause = next_after;
     }

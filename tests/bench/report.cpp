@@ -41,16 +41,16 @@ std::string goal_text(const Row& row) {
     return std::string(text) + (*row.met() ? "  met" : "  MISSED");
 }
 
-void print_measure(const Row& row, const char* statistic, double ours, double reference) {
+void print_measure(const Row& row, const char* statistic, double ours, double reference, double ratio) {
     bool median = statistic[0] == 'm';
     std::printf("%-28s %-7s %s   %-20s %s   %6.3f   %s\n", median ? row.name.c_str() : "", statistic,
                 quantity(ours, row.unit).c_str(), median ? row.reference_name.c_str() : "",
-                quantity(reference, row.unit).c_str(), ours / reference, median ? goal_text(row).c_str() : "");
+                quantity(reference, row.unit).c_str(), ratio, median ? goal_text(row).c_str() : "");
 }
 
 void print(const Row& row) {
-    print_measure(row, "median", row.ours, row.reference);
-    if (row.has_p99()) print_measure(row, "p99", row.ours_p99, row.reference_p99);
+    print_measure(row, "median", row.ours, row.reference, row.ratio());
+    if (row.has_p99()) print_measure(row, "p99", row.ours_p99, row.reference_p99, row.ratio_p99());
 }
 
 }  // namespace
@@ -62,13 +62,19 @@ std::optional<bool> Row::met() const {
 }
 
 Row compare(std::string name, const Race& race, std::size_t reference) {
-    return compare(std::move(name), race, 0, reference);
-}
-
-Row compare(std::string name, const Race& race, std::size_t ours, std::size_t reference) {
-    const Samples& us = race.samples(ours);
+    const Samples& us = race.samples(0);
     const Samples& them = race.samples(reference);
     return {std::move(name), race.name(reference), us.median(), them.median(), us.p99(), them.p99()};
+}
+
+Row compare_in_pairs(std::string name, const Race& race, std::size_t ours, std::size_t reference) {
+    const Samples& us = race.samples(ours);
+    const Samples& them = race.samples(reference);
+    Samples ratios;
+    for (std::size_t i = 0; i < us.size(); i++) ratios.add(us.values()[i] / them.values()[i]);
+    Row row{std::move(name), race.name(reference), us.median(), them.median()};
+    row.paired_ratio = ratios.median();
+    return row;
 }
 
 void Report::add(Row row) {

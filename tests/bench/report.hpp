@@ -22,8 +22,10 @@ struct Row {
     // What the ratios are to be at most; with `exactly`, how far from 1 the median's may be.
     std::optional<double> goal{}, goal_p99{};
     bool exactly = false;
+    // The median's ratio where it is not the quotient of the medians.
+    std::optional<double> paired_ratio{};
 
-    [[nodiscard]] double ratio() const { return ours / reference; }
+    [[nodiscard]] double ratio() const { return paired_ratio.value_or(ours / reference); }
     [[nodiscard]] double ratio_p99() const { return ours_p99 / reference_p99; }
     [[nodiscard]] bool has_p99() const { return reference_p99 > 0; }
     /// Nothing when there is no goal.
@@ -32,8 +34,9 @@ struct Row {
 
 /// The race's runner 0 against another one of it.
 [[nodiscard]] Row compare(std::string name, const Race& race, std::size_t reference);
-/// Any runner against any other.
-[[nodiscard]] Row compare(std::string name, const Race& race, std::size_t ours, std::size_t reference);
+/// Any runner against any other. The ratio is the median of those of neighbours in time: for blocks of one, where small
+/// differences count.
+[[nodiscard]] Row compare_in_pairs(std::string name, const Race& race, std::size_t ours, std::size_t reference);
 
 /// Prints each case's rows when Google Benchmark reports its end.
 class Report : public benchmark::BenchmarkReporter {

@@ -16,6 +16,7 @@ class Samples {
     void add(double ns) { values_.push_back(ns); }
 
     [[nodiscard]] std::size_t size() const { return values_.size(); }
+    [[nodiscard]] const std::vector<double>& values() const { return values_; }
     [[nodiscard]] double median() const { return quantile(0.5); }
     [[nodiscard]] double p99() const { return quantile(0.99); }
 
