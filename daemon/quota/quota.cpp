@@ -45,13 +45,17 @@ Result<Charge> Quota::charge(std::uint32_t uid, Resource resource, std::int64_t 
     std::string name(resource_name(resource));
     // Compared without adding: no sum can overflow.
     if (amount > limits_.total[i] - total_[i]) return Error::quota_exceeded(std::move(name), limits_.total[i]);
-    std::int64_t& held = accounts_[uid][i];
+    auto account = accounts_.find(uid);
+    std::int64_t held = account == accounts_.end() ? 0 : account->second[i];
     if (uid != 0 && uid != own_uid_ && amount > limits_.per_uid[i] - held) {
-        give_back(uid, resource, 0);
         return Error::quota_exceeded(std::move(name), limits_.per_uid[i]);
     }
-    held += amount;
-    total_[i] += amount;
+    return take(uid, resource, amount);
+}
+
+Charge Quota::take(std::uint32_t uid, Resource resource, std::int64_t amount) {
+    accounts_[uid][index_of(resource)] += amount;
+    total_[index_of(resource)] += amount;
     Charge charge;
     charge.quota_ = this;
     charge.uid_ = uid;

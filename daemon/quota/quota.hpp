@@ -63,6 +63,9 @@ class Quota {
     /// Refuses with QuotaExceeded, naming the limit that was met.
     Result<Charge> charge(std::uint32_t uid, Resource resource, std::int64_t amount);
 
+    /// The same without a limit.
+    Charge take(std::uint32_t uid, Resource resource, std::int64_t amount);
+
     [[nodiscard]] const Limits& limits() const { return limits_; }
     [[nodiscard]] std::int64_t total(Resource resource) const { return total_[static_cast<std::size_t>(resource)]; }
     /// Every user that holds something, in the order of uids.

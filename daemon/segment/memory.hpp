@@ -47,6 +47,8 @@ class Reservation {
     Reservation(const Memory& memory, Reserve how);
 
     [[nodiscard]] bool done() const { return reserved_ == goal_; }
+    /// All that is to be reserved, in bytes.
+    [[nodiscard]] std::int64_t goal() const { return goal_; }
     /// Reserves a bounded part. Refuses with OutOfMemory; then this is of no more use.
     Result<void> step();
     /// All steps at once.

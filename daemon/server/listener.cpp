@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -34,20 +35,32 @@ sockaddr_un address_of(const std::string& path) {
     return address;
 }
 
+// Dropping the last reference to a descriptor that a client sent can take as long as the client likes (SO_LINGER). From
+// Linux 6.16 on they are refused to the sender; connections inherit this.
+void refuse_descriptors(int socket) {
+#ifndef SO_PASSRIGHTS
+    constexpr int SO_PASSRIGHTS = 83;
+#endif
+    int off = 0;
+    (void)::setsockopt(socket, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof off);
+}
+
 UniqueFd stream_socket() {
     UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!fd) fail("cannot make a socket", errno);
     return fd;
 }
 
-// Held while a stale file is replaced, so that of two daemons that start at once one sees the other. Without the lock
-// (somebody else may hold it) the check is still made, only not in one step with the replacement.
+// Held while a stale file is replaced, so that of two daemons that start at once one sees the other. Anybody who may
+// read the directory can hold the lock for ever: after a while the check is made without it.
 UniqueFd lock_directory_of(const std::string& path) {
     std::size_t slash = path.rfind('/');
     std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
     UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd) fail("cannot listen on " + path + ": cannot open its directory", errno);
-    if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) fd.reset();
+    constexpr int attempts = 100;
+    constexpr timespec pause{0, 20'000'000};
+    for (int i = 0; i < attempts && ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0; i++) ::nanosleep(&pause, nullptr);
     return fd;
 }
 
@@ -92,6 +105,7 @@ Listener Listener::make(Endpoint endpoint, const std::string& path, mode_t mode,
     UniqueFd lock = lock_directory_of(path);
     remove_stale_socket(path, address);
     UniqueFd socket = stream_socket();
+    refuse_descriptors(socket.get());
     // The file is made with its mode: there is no moment in which more is allowed.
     mode_t old_mask = ::umask(0777 & ~mode);
     int error = ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ? 0 : errno;
@@ -123,6 +137,7 @@ std::vector<Listener> Listener::from_systemd() {
             throw std::runtime_error("systemd passed '" + name + "' (" + path + "): neither io.shmd.Segments nor " +
                                      "io.shmd.Control; check FileDescriptorName= in the socket units");
         }
+        refuse_descriptors(fd.get());
         ::fcntl(fd.get(), F_SETFL, ::fcntl(fd.get(), F_GETFL) | O_NONBLOCK);
         listeners.push_back(Listener(*endpoint, path, std::move(fd)));
     }

@@ -52,7 +52,8 @@ void Server::run(std::vector<Listener> listeners) {
     asio::co_spawn(loop_, watch_stalled(), rethrow);
     spdlog::info("ready");
     ::sd_notify(0, "READY=1");
-    loop_.run();
+    // What gets out of a handler is a bug: better to end here than to go on with a state that nobody knows.
+    [this]() noexcept { loop_.run(); }();
 }
 
 void Server::stop(int signal) {
@@ -78,7 +79,7 @@ asio::awaitable<void> Server::accept(Acceptor& acceptor, Endpoint endpoint) {
                 continue;
             }
             if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-                log_.warn(std::string("cannot accept a connection: ") + std::strerror(errno));
+                warn("cannot accept a connection", std::strerror(errno));
                 pause.expires_after(no_descriptors_pause);
                 if (stopping_) co_return;
                 co_await pause.async_wait(asio::use_awaitable);
@@ -88,21 +89,30 @@ asio::awaitable<void> Server::accept(Acceptor& acceptor, Endpoint endpoint) {
     }
 }
 
+void Server::warn(const char* what, const char* why) noexcept try {
+    log_.warn(std::string(what) + ": " + why);
+} catch (const std::exception&) {
+    // No memory for a warning.
+}
+
 void Server::admit(UniqueFd socket, Endpoint endpoint) try {
     Peer peer = read_peer(socket.get());
-    auto charge = quota_.charge(peer.uid, Resource::connections, 1);
+    // Nobody may keep the administrators out.
+    auto charge = endpoint == Endpoint::control ? quota_.take(peer.uid, Resource::connections, 1)
+                                                : quota_.charge(peer.uid, Resource::connections, 1);
     if (!charge) return refuse(socket.get(), charge.error());
     auto process = watch_process(socket.get(), peer);
     if (!process) return refuse(socket.get(), process.error());
 
-    Session::Socket stream(loop_, asio::local::stream_protocol(), socket.release());
+    Session::Socket stream(loop_);
+    stream.assign(asio::local::stream_protocol(), socket.get());
+    (void)socket.release();
     auto session = std::make_shared<Session>(std::move(stream), *std::move(process), std::move(peer), endpoint,
                                              *std::move(charge), context_);
     sessions_.insert(session);
     session->start([this](Session& ended) { sessions_.erase(ended.shared_from_this()); });
 } catch (const std::exception& error) {
-    // The peer is dead already.
-    log_.warn(std::string("cannot serve a connection: ") + error.what());
+    warn("cannot serve a connection", error.what());
 }
 
 Result<std::shared_ptr<ProcessWatch>> Server::watch_process(int socket, const Peer& peer) try {

@@ -45,16 +45,17 @@ class Server {
     asio::awaitable<void> watch_stalled();
     void admit(UniqueFd socket, Endpoint endpoint);
     Result<std::shared_ptr<ProcessWatch>> watch_process(int socket, const Peer& peer);
+    void warn(const char* what, const char* why) noexcept;
     void refuse(int socket, const Error& error);
     void stop(int signal);
 
     ServerOptions options_;
     asio::io_context loop_{1};
-    Workers workers_;
     LogLimit log_;
     Quota quota_;
     Registry registry_;
     Handlers handlers_;
+    Workers workers_;  // its threads may be at work for a session: they end before what that uses
     SessionContext context_;
     ProcessWatches processes_;
     std::vector<std::unique_ptr<Acceptor>> acceptors_;

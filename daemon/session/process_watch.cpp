@@ -10,22 +10,32 @@ namespace shmd {
 
 namespace {
 
-UniqueFd pidfd_unless_dead(int socket, const Peer& peer) try {
-    return open_peer_pidfd(socket, peer);
+struct Found {
+    UniqueFd pidfd;
+    bool alive;
+};
+
+// ESRCH is said of the dead; kernels before 6.16 say EINVAL of those that are also reaped. EINVAL is also said of
+// process 0, one that this pid namespace cannot see, by kernels that only have pidfd_open(2): for those EOF must do.
+Found find_process(int socket, const Peer& peer) try {
+    return {open_peer_pidfd(socket, peer), true};
 } catch (const std::system_error& error) {
-    if (error.code() != std::errc::no_such_process) throw;
-    return {};
+    if (error.code() == std::errc::no_such_process) return {{}, false};
+    if (error.code() == std::errc::invalid_argument) return {{}, peer.pid == 0};
+    throw;
 }
 
 }  // namespace
 
-ProcessWatch::ProcessWatch(const asio::any_io_executor& executor, UniqueFd pidfd)
-    : pidfd_(executor), thought_alive_(bool(pidfd)) {
-    if (pidfd) pidfd_.assign(pidfd.release());
+ProcessWatch::ProcessWatch(const asio::any_io_executor& executor, UniqueFd pidfd, bool alive)
+    : pidfd_(executor), thought_alive_(alive) {
+    if (!pidfd) return;
+    pidfd_.assign(pidfd.get());
+    (void)pidfd.release();
 }
 
 void ProcessWatch::start() {
-    if (!thought_alive_) return;
+    if (!pidfd_.is_open()) return;
     pidfd_.async_wait(asio::posix::stream_descriptor::wait_read, [weak = weak_from_this()](asio::error_code error) {
         auto self = weak.lock();
         if (!self || error) return;
@@ -35,17 +45,18 @@ void ProcessWatch::start() {
 }
 
 bool ProcessWatch::process_lives() {
-    if (!thought_alive_) return false;
+    if (!thought_alive_ || !pidfd_.is_open()) return thought_alive_;
     pollfd readable{pidfd_.native_handle(), POLLIN, 0};
     return ::poll(&readable, 1, 0) == 0;
 }
 
 std::shared_ptr<ProcessWatch> ProcessWatches::watch(int socket, const Peer& peer) {
     // While the process lives its id names no other. Id 0 is every process that this pid namespace cannot see.
-    if (auto found = by_pid_.find(peer.pid); peer.pid != 0 && found != by_pid_.end()) {
-        if (auto known = found->second.lock(); known && known->process_lives()) return known;
+    if (auto place = by_pid_.find(peer.pid); peer.pid != 0 && place != by_pid_.end()) {
+        if (auto known = place->second.lock(); known && known->process_lives()) return known;
     }
-    auto fresh = std::make_shared<ProcessWatch>(executor_, pidfd_unless_dead(socket, peer));
+    Found found = find_process(socket, peer);
+    auto fresh = std::make_shared<ProcessWatch>(executor_, std::move(found.pidfd), found.alive);
     fresh->start();
     if (peer.pid == 0) return fresh;
     by_pid_[peer.pid] = fresh;

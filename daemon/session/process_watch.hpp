@@ -19,8 +19,8 @@ class ProcessWatch : public std::enable_shared_from_this<ProcessWatch> {
     using Callback = std::function<void()>;
     using Place = std::list<Callback>::iterator;
 
-    /// pidfd: empty for a process that is dead already.
-    ProcessWatch(const asio::any_io_executor& executor, UniqueFd pidfd);
+    /// pidfd: empty for a process that is dead already, and for one that cannot be watched.
+    ProcessWatch(const asio::any_io_executor& executor, UniqueFd pidfd, bool alive);
 
     /// Called from the event loop when the process is dead. Remove it before what it refers to goes.
     Place add(Callback died) { return callbacks_.insert(callbacks_.end(), std::move(died)); }

@@ -1,6 +1,6 @@
 #include "session.hpp"
 
-#include <spdlog/spdlog.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -23,13 +23,11 @@
 namespace shmd {
 namespace {
 
-// Messages that one connection may have answered before the others get a turn.
-constexpr int messages_a_turn = 16;
 // Descriptors in flight count against the daemon's user until the peer reads them; one that does not read gets no more.
 constexpr int unread_fds_limit = 16;
 constexpr auto unread_check_interval = std::chrono::milliseconds(10);
 // Buffers up to this size are the daemon's own affair; larger ones are charged to the peer.
-constexpr std::size_t free_buffer_bytes = 64 << 10;
+constexpr std::size_t free_buffer_bytes = 8 << 10;
 constexpr std::size_t listing_batch_bytes = 16 << 10;
 constexpr int listing_budget = 256;
 
@@ -79,25 +77,25 @@ void Session::close_if_stalled(std::chrono::steady_clock::time_point before) {
     ::shutdown(socket_.native_handle(), SHUT_RDWR);
 }
 
-void Session::complain(std::string_view what) {
+void Session::complain(std::string_view what) noexcept try {
     context_.log.warn("uid " + std::to_string(client_.peer.uid) + " pid " + std::to_string(client_.peer.pid) +
                       ": connection closed: " + std::string(what));
+} catch (const std::exception&) {
+    // No memory for a warning.
 }
 
 asio::awaitable<void> Session::run() {
-    int turn = 0;
     for (;;) {
         Progress progress = Progress::done;
         if (auto message = reader_.next()) {
             progress = serve(*message);
             if (progress == Progress::waiting) progress = co_await finish() ? Progress::done : Progress::ended;
-            if (++turn % messages_a_turn == 0) co_await yield();
+            if (reader_.has_buffered()) co_await yield();
         } else {
             note_message_start();
             asio::error_code error;
             co_await socket_.async_wait(Socket::wait_read, asio::redirect_error(asio::use_awaitable, error));
             progress = error ? Progress::ended : receive();
-            turn = 0;
         }
         if (progress == Progress::ended) co_return;
     }
@@ -111,6 +109,7 @@ asio::awaitable<void> Session::yield() {
 void Session::note_message_start() {
     if (!reader_.has_buffered()) {
         message_began_.reset();
+        buffer_charge_.release();
     } else if (!message_began_) {
         message_began_ = std::chrono::steady_clock::now();
     }
@@ -156,6 +155,7 @@ Outcome Session::handle(const Call& call) {
 }
 
 Session::Progress Session::serve(std::string_view message) {
+    message_began_.reset();
     auto decoded = decode_call(message, client_.endpoint);
     if (auto* violation = std::get_if<Violation>(&decoded)) {
         complain(violation->reason);
@@ -232,14 +232,23 @@ asio::awaitable<bool> Session::flush() {
 }
 
 asio::awaitable<Outcome> Session::create(std::unique_ptr<PendingCreate> pending) {
-    while (!pending->reservation.done()) {
+    // Whether it becomes a segment or not, what is large is not freed here.
+    std::shared_ptr<Memory> memory = pending->memory;
+    Outcome outcome = Error::out_of_memory(memory->size());
+    while (!pending->reservation.done() && !hung_up()) {
         auto stepped = co_await context_.workers.step(pending->reservation);
         if (!stepped) {
-            context_.workers.release(std::move(pending->memory));
-            co_return std::move(stepped).error();
+            outcome = std::move(stepped).error();
+            break;
         }
     }
-    co_return context_.handlers.finish_create(client_, std::move(pending));
+    peer_gone_ = hung_up();
+    if (pending->reservation.done() && !peer_gone_) {
+        outcome = context_.handlers.finish_create(client_, std::move(pending));
+    }
+    pending.reset();
+    context_.workers.release(std::move(memory));
+    co_return outcome;
 }
 
 asio::awaitable<Outcome> Session::wait_for_key(const Call& call, WaitForKey wait) {
@@ -304,6 +313,15 @@ asio::awaitable<bool> Session::send_listing(Listing listing) {
     }
 }
 
+// True when the peer can read nothing any more, and when this session is being closed. A peer that only ended its own
+// sending still reads.
+bool Session::hung_up() const {
+    if (!socket_.is_open()) return true;
+    // Asio's handle is not const.
+    pollfd state{const_cast<Socket&>(socket_).native_handle(), 0, 0};
+    return ::poll(&state, 1, 0) > 0;
+}
+
 bool Session::too_many_unread_fds() {
     if (unread_fds_ < unread_fds_limit) return false;
     int unread = 0;
@@ -318,10 +336,7 @@ asio::awaitable<bool> Session::wait_until_read() {
         timer.expires_after(unread_check_interval);
         asio::error_code error;
         co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
-        // A peer that hung up reads nothing any more.
-        char byte = 0;
-        ssize_t count = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-        if (error || !socket_.is_open() || count == 0) co_return false;
+        if (error || hung_up()) co_return false;
     }
     co_return true;
 }

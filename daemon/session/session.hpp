@@ -72,7 +72,8 @@ class Session : public std::enable_shared_from_this<Session> {
     void note_message_start();
     bool charge_buffer();
     bool too_many_unread_fds();
-    void complain(std::string_view what);
+    [[nodiscard]] bool hung_up() const;
+    void complain(std::string_view what) noexcept;
 
     Socket socket_;
     std::shared_ptr<ProcessWatch> process_;

@@ -11,7 +11,7 @@ namespace shmd {
 namespace {
 
 constexpr int low_priority = 10;
-constexpr std::int64_t quick_to_free = 4 << 20;
+constexpr std::int64_t large_bytes = 32 << 20;
 
 asio::awaitable<Result<void>> take_step(Reservation& reservation) {
     co_return reservation.step();
@@ -21,21 +21,26 @@ asio::awaitable<Result<void>> take_step(Reservation& reservation) {
 
 Workers::Workers() {
     // Linux: the priority of a thread, by its thread id.
-    asio::post(pool_, [] { ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), low_priority); });
+    auto step_back = [] { ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), low_priority); };
+    asio::post(large_, step_back);
+    asio::post(small_, step_back);
 }
 
 Workers::~Workers() {
-    pool_.stop();
-    pool_.join();
+    large_.stop();
+    small_.stop();
+    large_.join();
+    small_.join();
 }
 
 asio::awaitable<Result<void>> Workers::step(Reservation& reservation) {
-    return asio::co_spawn(pool_, take_step(reservation), asio::use_awaitable);
+    asio::thread_pool& pool = reservation.goal() > large_bytes ? large_ : small_;
+    return asio::co_spawn(pool, take_step(reservation), asio::use_awaitable);
 }
 
 void Workers::release(std::shared_ptr<Memory> memory) {
-    if (!memory || memory->size() <= quick_to_free) return;
-    asio::post(pool_, [owned = std::move(memory)]() mutable { owned.reset(); });
+    if (!memory || memory->size() <= Reservation::quick_bytes) return;
+    asio::post(large_, [owned = std::move(memory)]() mutable { owned.reset(); });
 }
 
 }  // namespace shmd

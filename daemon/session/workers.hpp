@@ -1,5 +1,5 @@
-// The thread for what takes long: reserving and freeing large memory. It runs at low priority and takes work in turns
-// of bounded length, so that it delays neither the event loop nor other work for long.
+// The threads for what takes long: reserving and freeing memory, the large apart from the rest. They run at low
+// priority and reserve in turns of bounded length, so that they delay neither the event loop nor other work for long.
 #pragma once
 
 #include <asio/awaitable.hpp>
@@ -17,14 +17,15 @@ class Workers {
     Workers(const Workers&) = delete;
     Workers& operator=(const Workers&) = delete;
 
-    /// One step of a reservation, on the thread. The reservation must live until this is done.
+    /// One step of a reservation, on a thread. The reservation must live until this is done.
     asio::awaitable<Result<void>> step(Reservation& reservation);
 
     /// Frees memory. Returns at once.
     void release(std::shared_ptr<Memory> memory);
 
   private:
-    asio::thread_pool pool_{1};
+    asio::thread_pool large_{1};
+    asio::thread_pool small_{1};
 };
 
 }  // namespace shmd

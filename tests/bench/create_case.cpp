@@ -2,6 +2,7 @@
 #include "daemon_fixture.hpp"
 #include "floor.hpp"
 #include "libshmd.hpp"
+#include "placement.hpp"
 
 namespace shmd::bench {
 namespace {
@@ -13,6 +14,7 @@ void create_and_delete(benchmark::State& state, const Settings& settings) {
     LibClient client = connect_to(daemon.socket());
     FloorServer server;
     FloorClient floor = server.take_client(0);
+    Placement placement(Processors::one, {daemon.pid(), server.pid()});
 
     Race race(settings.choose(250, 20));
     race.add("libshmd", [&] {

@@ -47,6 +47,8 @@ class FloorServer {
     /// One client: the server blocks in recv(2). More: it asks epoll(7) who is next.
     explicit FloorServer(std::size_t clients = 1);
 
+    [[nodiscard]] pid_t pid() const { return server_.pid(); }
+
     /// Hands each client out once, here or in a child of this process.
     [[nodiscard]] FloorClient take_client(std::size_t number) { return FloorClient(std::move(ends_.at(number))); }
 

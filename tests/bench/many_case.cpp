@@ -9,6 +9,7 @@
 #include "cases.hpp"
 #include "daemon_fixture.hpp"
 #include "libshmd.hpp"
+#include "placement.hpp"
 
 namespace shmd::bench {
 namespace {
@@ -53,6 +54,7 @@ class Crowd {
         next_ = (next_ + 1) % keys_.size();
     }
 
+    [[nodiscard]] pid_t daemon_pid() const { return daemon_.pid(); }
     [[nodiscard]] double bytes_a_segment() const {
         return static_cast<double>(bytes_) / static_cast<double>(keys_.size());
     }
@@ -69,6 +71,7 @@ void open_among_many(benchmark::State& state, const Settings& settings) {
     const int many = settings.choose(10'000, 200);
     Crowd few(10);
     Crowd crowd(many);
+    Placement placement(Processors::one, {few.daemon_pid(), crowd.daemon_pid()});
 
     Race race(settings.choose(250, 20));
     race.add("open among many", [&] { crowd.open_next(); });

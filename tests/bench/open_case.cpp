@@ -3,13 +3,14 @@
 #include "floor.hpp"
 #include "kernel_memory.hpp"
 #include "libshmd.hpp"
+#include "placement.hpp"
 
 namespace shmd::bench {
 namespace {
 
 constexpr const char* key = "bench/open";
 
-void open_existing(benchmark::State& state, const Settings& settings) {
+void open_existing(benchmark::State& state, const Settings& settings, Processors processors) {
     test::Daemon daemon;
     LibClient client = connect_to(daemon.socket());
     LibSegment kept = create_segment(client.get(), key, floor_memory_bytes);
@@ -17,6 +18,7 @@ void open_existing(benchmark::State& state, const Settings& settings) {
     FloorClient floor = server.take_client(0);
     SystemVSegment system_v;
     PosixSegment posix;
+    Placement placement(processors, {daemon.pid(), server.pid()});
 
     Race race(settings.choose(250, 20));
     race.add("libshmd", [&] { open_and_touch(client.get(), key); });
@@ -27,10 +29,15 @@ void open_existing(benchmark::State& state, const Settings& settings) {
     race.warm_up();
     for (auto _ : state) state.SetIterationTime(race.round());
 
-    Row row = compare("open", race, bare);
+    const std::string name = processors == Processors::one ? "open" : "open, two processors";
+    Row row = compare(name, race, bare);
     row.goal = row.goal_p99 = 2;
     settings.report.add(row);
-    for (std::size_t reference : {told, shmat, shm_open}) settings.report.add(compare("open", race, reference));
+    settings.report.add(compare(name, race, told));
+    // These have no other side.
+    if (processors == Processors::two) return;
+    settings.report.add(compare(name, race, shmat));
+    settings.report.add(compare(name, race, shm_open));
 }
 
 void describe(benchmark::State& state, const Settings& settings) {
@@ -39,6 +46,7 @@ void describe(benchmark::State& state, const Settings& settings) {
     LibSegment kept = create_segment(client.get(), key, floor_memory_bytes);
     FloorServer server;
     FloorClient floor = server.take_client(0);
+    Placement placement(Processors::one, {daemon.pid(), server.pid()});
 
     Race race(settings.choose(250, 20));
     race.add("libshmd", [&] {
@@ -56,7 +64,12 @@ void describe(benchmark::State& state, const Settings& settings) {
 
 void add_open_cases(const Settings& settings) {
     int rounds = settings.choose(100, 2);
-    benchmark::RegisterBenchmark("open", open_existing, settings)->UseManualTime()->Iterations(rounds);
+    benchmark::RegisterBenchmark("open", open_existing, settings, Processors::one)->UseManualTime()->Iterations(rounds);
+    if (has_two_processors()) {
+        benchmark::RegisterBenchmark("open, two processors", open_existing, settings, Processors::two)
+            ->UseManualTime()
+            ->Iterations(rounds);
+    }
     benchmark::RegisterBenchmark("describe", describe, settings)->UseManualTime()->Iterations(rounds);
 }
 

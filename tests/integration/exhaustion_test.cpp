@@ -81,6 +81,17 @@ TEST_CASE("a connection over a user's limit is told so and closed; other users s
     expect_return_to(daemon, before);
 }
 
+TEST_CASE("nobody keeps the administrators from the control socket") {
+    Daemon daemon(with_config(R"({"limits": {"connections": 3}})"));
+    std::vector<RawClient> clients;
+    for (int i = 0; i < 3; i++) clients.emplace_back(daemon.socket());
+    CHECK_FALSE(clients.back().call(GetInfo{}).is_error());
+    RawClient refused(daemon.socket());
+    CHECK(refused.receive_reply<GetInfo>().known_error() == Error::quota_exceeded("connections", 3));
+    RawClient admin(daemon.control_socket());
+    CHECK(admin.call(GetStatus{}).value().connections == 4);
+}
+
 TEST_CASE("each limit of a user is named when it is met, and free again after a deletion" * doctest::skip(!is_root())) {
     Daemon daemon(with_config(R"({"limits": {"perUid": {"segments": 3, "bytes": "64K", "attachments": 4}}})"));
     Snapshot before = settled(daemon);

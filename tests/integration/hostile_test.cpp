@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <iostream>
 #include <random>
 #include <string>
@@ -178,17 +179,37 @@ TEST_CASE_FIXTURE(Unharmed, "wrong parameters are named") {
 
 TEST_CASE_FIXTURE(Unharmed, "descriptors that nobody asked for never arrive") {
     RawClient client(daemon.socket());
+    REQUIRE_FALSE(client.call(GetInfo{}).is_error());
     std::size_t fds = daemon.fd_count();
     UniqueFd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-    std::vector<int> many(253, null.get());
+    // Newer kernels refuse them to the sender (SO_PASSRIGHTS), older ones drop them on the way.
+    auto send_with_fd = [&](std::string_view text) {
+        std::string bytes(text);
+        iovec data{bytes.data(), bytes.size()};
+        alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))]{};
+        msghdr message{};
+        message.msg_iov = &data;
+        message.msg_iovlen = 1;
+        message.msg_control = control;
+        message.msg_controllen = sizeof control;
+        cmsghdr* header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(sizeof(int));
+        int fd = null.get();
+        std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+        bool sent = ::sendmsg(client.socket(), &message, MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size());
+        CHECK((sent || errno == EPERM));
+        return sent;
+    };
     for (int i = 0; i < 50; i++) {
-        client.send_bytes(std::string(get_info) + '\0', many);
+        if (!send_with_fd(std::string(get_info) + '\0')) client.send_text(get_info);
         CHECK_FALSE(client.receive_reply<GetInfo>().is_error());
     }
     // Also with half a message.
-    client.send_bytes("{", many);
+    (void)send_with_fd("{");
     CHECK(serves(daemon));
-    CHECK(settled(daemon, 1).fd_count <= fds + 2);
+    CHECK(settled(daemon, 1).fd_count <= fds + 1);
 }
 
 TEST_CASE("half a message and silence is given up in time, silence alone is not") {
@@ -204,6 +225,49 @@ TEST_CASE("half a message and silence is given up in time, silence alone is not"
     }
     CHECK(serves(daemon));
     expect_return_to(daemon, before);
+}
+
+TEST_CASE("a message that has come whole is not waited for: its call may take as long as it likes") {
+    DaemonOptions options;
+    options.config = R"({"messageTimeoutSec": 1})";
+    Daemon daemon(options);
+    RawClient waiter(daemon.socket()), half(daemon.socket());
+    std::string call = encode_call(Open{{"never", std::nullopt}, Access::read, 4'000'000}) + '\0';
+    waiter.send_bytes(call.substr(0, 20));
+    REQUIRE(serves(daemon));  // the daemon has read the first part: it reads in the order of arrival
+    waiter.send_bytes(call.substr(20));
+    half.send_bytes("{");
+    half.expect_eof();  // one that is stalled has been found since
+    CHECK(waiter.receive_reply<Open>().known_error() == Error::no_such_segment("never", std::nullopt));
+}
+
+TEST_CASE("large messages that were answered are not held against a user" * doctest::skip(!is_root())) {
+    Unharmed unharmed;
+    CHECK(run_as(61001, 62001, {}, [&] {
+              std::vector<RawClient> clients;
+              for (int i = 0; i < 40; i++) {
+                  clients.emplace_back(unharmed.daemon.socket());
+                  clients.back().send_text(padded(limits::message_bytes));
+                  if (clients.back().receive_reply<GetInfo>().is_error()) return 1;
+              }
+              return 0;
+          }) == 0);
+}
+
+TEST_CASE_FIXTURE(Unharmed, "a client that ends its sending still gets every reply with its descriptor") {
+    RawClient client(daemon.socket());
+    Create call;
+    call.key = "half-closed";
+    call.size_bytes = 10;
+    REQUIRE_FALSE(client.call(call).is_error());
+    constexpr int opens = 100;
+    for (int i = 0; i < opens; i++) client.send(Open{{"half-closed", std::nullopt}, Access::read});
+    client.send(Delete{{"half-closed", std::nullopt}});
+    client.shutdown(SHUT_WR);
+    CHECK(serves(daemon));
+    for (int i = 0; i < opens; i++) REQUIRE(client.receive_reply<Open>().fds.size() == 1);
+    CHECK_FALSE(client.receive_reply<Delete>().is_error());
+    client.expect_eof();
 }
 
 TEST_CASE("half messages of one user are bounded together") {

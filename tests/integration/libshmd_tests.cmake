@@ -1,8 +1,7 @@
 # libshmd, its C++ header, and programs that use both from an installation.
-shmd_test(libshmd_hostile LIBRARIES shmd shmd_test_support)
-shmd_test(libshmd LIBRARIES shmd shmd_test_support)
-shmd_test(libshmd_process LIBRARIES shmd shmd_test_support)
-shmd_test(shmd_hpp LIBRARIES shmd shmd_test_support)
+foreach(name libshmd libshmd_refusal libshmd_hostile libshmd_reconnect libshmd_process shmd_hpp)
+  shmd_test(${name} LIBRARIES shmd shmd_test_support)
+endforeach()
 
 # The loader's name differs from machine to machine.
 set(allowed_libraries "libc.so.6;ld-linux-x86-64.so.2;ld-linux-aarch64.so.1")

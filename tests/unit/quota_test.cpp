@@ -78,6 +78,17 @@ TEST_CASE("a refused charge leaves no account behind") {
     CHECK(quota.total(Resource::bytes) == 0);
 }
 
+TEST_CASE("what is taken without a limit counts all the same") {
+    Quota quota(limits(1, 1), daemon_uid);
+    Charge first = quota.take(alice, Resource::connections, 1);
+    Charge second = quota.take(alice, Resource::connections, 1);
+    CHECK(quota.total(Resource::connections) == 2);
+    CHECK_FALSE(quota.charge(bob, Resource::connections, 1));
+    first.release();
+    second.release();
+    CHECK(quota.usage().empty());
+}
+
 TEST_CASE("usage is in the order of uids") {
     Quota quota(limits(100, 10), daemon_uid);
     std::vector<Charge> charges;
