@@ -72,7 +72,7 @@ bool read_array(const Json& value, std::vector<Item>& out) {
 Document::Document(std::string_view text)
     : value_allocator_(values_, sizeof values_),
       stack_allocator_(stack_, sizeof stack_),
-      document_(&value_allocator_, sizeof stack_ / 2, &stack_allocator_) {
+      document_(&value_allocator_, sizeof stack_ * 3 / 4, &stack_allocator_) {
     // The parser would take a NUL for the end, and passes over any part of a byte order mark.
     bool begins_beyond_ascii = !text.empty() && static_cast<unsigned char>(text.front()) >= 0x80;
     if (begins_beyond_ascii || text.find('\0') != std::string_view::npos) return;

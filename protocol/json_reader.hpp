@@ -34,8 +34,9 @@ class Document {
     [[nodiscard]] const Json* root() const { return valid_ ? &document_ : nullptr; }
 
   private:
+    // Enough for a Grant, the largest of the usual messages: beyond it the allocators take 64 KiB from the heap.
     char values_[4096];
-    char stack_[1024];
+    char stack_[4096];
     Allocator value_allocator_;
     Allocator stack_allocator_;
     rapidjson::GenericDocument<rapidjson::UTF8<>, Allocator, Allocator> document_;
