@@ -62,11 +62,15 @@ std::vector<shmd::Listener> make_listeners(const shmd::Config& config) {
     return listeners;
 }
 
+shmd::Settings settings_of(const shmd::Config& config) {
+    return {config.limits, config.policy, config.message_timeout, config.log_level};
+}
+
 void serve(const Options& options) {
     shmd::Config config = load_config(options);
-    spdlog::set_level(spdlog::level::from_str(config.log_level));
     ::signal(SIGPIPE, SIG_IGN);  // a log that nobody reads must not end the daemon
-    shmd::Server server({config.limits, config.message_timeout});
+    ::signal(SIGIO, SIG_IGN);    // the kernel's way to break a lease, which Memory::in_use() takes for a moment
+    shmd::Server server({settings_of(config), [&options] { return settings_of(load_config(options)); }});
     server.run(make_listeners(config));
 }
 

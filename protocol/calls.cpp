@@ -26,6 +26,11 @@ std::string shortened(std::string_view text) {
     return std::string(text.substr(0, utf8_whole_bytes(text, 256)));
 }
 
+bool is_log_level(std::string_view text) {
+    constexpr std::string_view levels[] = {"trace", "debug", "info", "warning", "error", "critical", "off"};
+    return std::find(std::begin(levels), std::end(levels), text) != std::end(levels);
+}
+
 Result<CallBody> finish(Fields& fields, CallBody body) {
     fields.no_others();
     if (fields.bad_field()) return Error::invalid_parameter(shortened(*fields.bad_field()));
@@ -48,16 +53,18 @@ bool holds_nul(std::string_view text) {
     return text.find('\0') != std::string_view::npos;
 }
 
-bool labels_fit(const Labels& labels) {
-    std::size_t total = 0;
-    for (const auto& [name, value] : labels) {
-        if (holds_nul(name) || holds_nul(value)) return false;
-        total += name.size() + value.size();
-        if (name.empty() || name.size() > limits::label_name_bytes || value.size() > limits::label_value_bytes) {
-            return false;
-        }
-    }
-    return labels.size() <= limits::labels && total <= limits::labels_bytes;
+// A lease has a length, and nothing else has one.
+void check_lease(Fields& fields, const std::optional<Lifetime>& lifetime, const std::optional<std::int64_t>& usec) {
+    bool is_lease = lifetime == Lifetime::lease;
+    if (is_lease != usec.has_value() || (usec && *usec < limits::least_lease_usec)) fields.fail("leaseUsec");
+}
+
+void check_acl(Fields& fields, const std::optional<std::vector<AclEntry>>& acl) {
+    if (acl && acl->size() > limits::acl_entries) fields.fail("acl");
+}
+
+void check_mode(Fields& fields, const std::optional<int>& mode) {
+    if (mode && (*mode < 0 || *mode > limits::mode_bits)) fields.fail("mode");
 }
 
 Result<CallBody> decode_get_info(const Json& parameters) {
@@ -83,10 +90,16 @@ Result<CallBody> decode_create(const Json& parameters) {
         .allow("reserve", call.reserve)
         .allow("staged", call.staged)
         .allow("lifetime", call.lifetime)
-        .allow("labels", call.labels);
+        .allow("labels", call.labels)
+        .allow("leaseUsec", call.lease_usec)
+        .allow("evictable", call.evictable)
+        .allow("sealable", call.sealable)
+        .allow("acl", call.acl);
     if (call.size_bytes < 1) fields.fail("sizeBytes");
-    if (call.mode && (*call.mode < 0 || *call.mode > limits::mode_bits)) fields.fail("mode");
+    check_mode(fields, call.mode);
     if (call.labels && !labels_fit(*call.labels)) fields.fail("labels");
+    check_lease(fields, call.lifetime, call.lease_usec);
+    check_acl(fields, call.acl);
     if (call.staged == true && call.create_mode == CreateMode::any) fields.fail("createMode");
     auto bad_key = check_key(call.key);
     auto body = finish(fields, std::move(call));
@@ -98,7 +111,7 @@ Result<CallBody> decode_open(const Json& parameters) {
     Open call;
     Fields fields(parameters);
     read_target(fields, call.target);
-    fields.require("access", call.access).allow("waitUsec", call.wait_usec);
+    fields.require("access", call.access).allow("waitUsec", call.wait_usec).allow("sealed", call.sealed);
     if (call.wait_usec && (*call.wait_usec < 0 || !call.target.key)) fields.fail("waitUsec");
     auto bad_key = check_key(call.target.key);
     auto body = finish(fields, std::move(call));
@@ -136,8 +149,66 @@ Result<CallBody> decode_target_only(const Json& parameters) {
     return body;
 }
 
-Result<CallBody> decode_list(const Json& parameters) {
-    List call;
+Result<CallBody> decode_set_attributes(const Json& parameters) {
+    SetAttributes call;
+    Fields fields(parameters);
+    read_target(fields, call.target);
+    fields.allow("mode", call.mode)
+        .allow("ownerUid", call.owner_uid)
+        .allow("ownerGid", call.owner_gid)
+        .allow("lifetime", call.lifetime)
+        .allow("leaseUsec", call.lease_usec)
+        .allow("evictable", call.evictable)
+        .allow("labels", call.labels)
+        .allow("removeLabels", call.remove_labels)
+        .allow("acl", call.acl);
+    check_mode(fields, call.mode);
+    // The kernel takes -1 for "nobody in particular".
+    if (call.owner_uid == UINT32_MAX) fields.fail("ownerUid");
+    if (call.owner_gid == UINT32_MAX) fields.fail("ownerGid");
+    check_lease(fields, call.lifetime, call.lease_usec);
+    if (call.labels && !labels_fit(*call.labels)) fields.fail("labels");
+    check_acl(fields, call.acl);
+    auto bad_key = check_key(call.target.key);
+    auto body = finish(fields, std::move(call));
+    if (body && bad_key) return std::move(*bad_key);
+    return body;
+}
+
+Result<CallBody> decode_disconnect(const Json& parameters) {
+    Disconnect call;
+    Fields fields(parameters);
+    fields.require("pid", call.pid);
+    if (call.pid < 1) fields.fail("pid");
+    return finish(fields, call);
+}
+
+Result<CallBody> decode_evict(const Json& parameters) {
+    Evict call;
+    Fields fields(parameters);
+    fields.allow("bytes", call.bytes);
+    if (call.bytes && *call.bytes < 1) fields.fail("bytes");
+    return finish(fields, call);
+}
+
+Result<CallBody> decode_set_log_level(const Json& parameters) {
+    SetLogLevel call;
+    Fields fields(parameters);
+    fields.require("level", call.level);
+    if (!is_log_level(call.level)) fields.fail("level");
+    return finish(fields, std::move(call));
+}
+
+Result<CallBody> decode_drain(const Json& parameters) {
+    Drain call;
+    Fields fields(parameters);
+    fields.require("enable", call.enable);
+    return finish(fields, call);
+}
+
+template <typename T>
+Result<CallBody> decode_prefix_only(const Json& parameters) {
+    T call;
     Fields fields(parameters);
     fields.allow("prefix", call.prefix);
     if (call.prefix && !is_valid_prefix(*call.prefix)) fields.fail("prefix");
@@ -161,8 +232,20 @@ constexpr std::array methods{
     Method{Create::method, decode_create},
     Method{Publish::method, decode_publish},
     Method{Describe::method, decode_target_only<Describe>},
-    Method{List::method, decode_list},
+    Method{List::method, decode_prefix_only<List>},
     Method{Delete::method, decode_target_only<Delete>},
+    Method{SetAttributes::method, decode_set_attributes},
+    Method{Renew::method, decode_target_only<Renew>},
+    Method{Seal::method, decode_target_only<Seal>},
+    Method{Watch::method, decode_prefix_only<Watch>},
+    Method{ListSegments::method, decode_prefix_only<ListSegments>},
+    Method{GetSegment::method, decode_target_only<GetSegment>},
+    Method{ForceDelete::method, decode_target_only<ForceDelete>},
+    Method{Disconnect::method, decode_disconnect},
+    Method{Evict::method, decode_evict},
+    Method{Reload::method, decode_without_parameters<Reload>},
+    Method{SetLogLevel::method, decode_set_log_level},
+    Method{Drain::method, decode_drain},
     Method{GetStatus::method, decode_without_parameters<GetStatus>},
     Method{GetUsage::method, decode_without_parameters<GetUsage>},
     Method{GetInfo::method, decode_get_info},
@@ -239,11 +322,16 @@ struct EncodeParameters {
         out.add_if("staged", call.staged);
         put_enum(out, "lifetime", call.lifetime);
         if (call.labels) json::append(out.begin("labels"), *call.labels);
+        out.add_if("leaseUsec", call.lease_usec);
+        out.add_if("evictable", call.evictable);
+        out.add_if("sealable", call.sealable);
+        if (call.acl) json::append(out.begin("acl"), *call.acl);
     }
     void operator()(const Open& call) const {
         put(out, call.target);
         out.add("access", json::enum_name(call.access));
         out.add_if("waitUsec", call.wait_usec);
+        out.add_if("sealed", call.sealed);
     }
     void operator()(const Detach& call) const { out.add("attachment", call.attachment); }
     void operator()(const Publish& call) const {
@@ -254,11 +342,46 @@ struct EncodeParameters {
     void operator()(const Describe& call) const { put(out, call.target); }
     void operator()(const List& call) const { out.add_if("prefix", call.prefix); }
     void operator()(const Delete& call) const { put(out, call.target); }
+    void operator()(const SetAttributes& call) const {
+        put(out, call.target);
+        out.add_if("mode", call.mode);
+        out.add_if("ownerUid", call.owner_uid);
+        out.add_if("ownerGid", call.owner_gid);
+        put_enum(out, "lifetime", call.lifetime);
+        out.add_if("leaseUsec", call.lease_usec);
+        out.add_if("evictable", call.evictable);
+        if (call.labels) json::append(out.begin("labels"), *call.labels);
+        if (call.remove_labels) json::append(out.begin("removeLabels"), *call.remove_labels);
+        if (call.acl) json::append(out.begin("acl"), *call.acl);
+    }
+    void operator()(const Renew& call) const { put(out, call.target); }
+    void operator()(const Seal& call) const { put(out, call.target); }
+    void operator()(const Watch& call) const { out.add_if("prefix", call.prefix); }
+    void operator()(const ListSegments& call) const { out.add_if("prefix", call.prefix); }
+    void operator()(const GetSegment& call) const { put(out, call.target); }
+    void operator()(const ForceDelete& call) const { put(out, call.target); }
+    void operator()(const Disconnect& call) const { out.add("pid", call.pid); }
+    void operator()(const Evict& call) const { out.add_if("bytes", call.bytes); }
+    void operator()(const Reload&) const {}
+    void operator()(const SetLogLevel& call) const { out.add("level", call.level); }
+    void operator()(const Drain& call) const { out.add("enable", call.enable); }
     void operator()(const GetStatus&) const {}
     void operator()(const GetUsage&) const {}
 };
 
 }  // namespace
+
+bool labels_fit(const Labels& labels) {
+    std::size_t total = 0;
+    for (const auto& [name, value] : labels) {
+        if (holds_nul(name) || holds_nul(value)) return false;
+        total += name.size() + value.size();
+        if (name.empty() || name.size() > limits::label_name_bytes || value.size() > limits::label_value_bytes) {
+            return false;
+        }
+    }
+    return labels.size() <= limits::labels && total <= limits::labels_bytes;
+}
 
 std::variant<Call, Violation> decode_call(std::string_view message, Endpoint endpoint) {
     json::Document document(message);

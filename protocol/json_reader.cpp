@@ -170,9 +170,71 @@ bool read(const Json& value, std::vector<Usage>& out) {
     return read_array(value, out);
 }
 
+bool read(const Json& value, std::vector<AclEntry>& out) {
+    return read_array(value, out);
+}
+bool read(const Json& value, std::vector<Holder>& out) {
+    return read_array(value, out);
+}
+bool read(const Json& value, std::vector<AttachmentStatus>& out) {
+    return read_array(value, out);
+}
+
+// Strict: a field that is meant to narrow the entry must not be passed over.
+bool read(const Json& value, AclEntry& out) {
+    if (!value.IsObject()) return false;
+    std::optional<std::uint32_t> uid, gid;
+    Fields fields(value);
+    fields.allow("uid", uid).allow("gid", gid).require("access", out.access).no_others();
+    if (fields.bad_field() || uid.has_value() == gid.has_value()) return false;
+    out.kind = uid ? AclEntry::Kind::user : AclEntry::Kind::group;
+    out.id = uid ? *uid : *gid;
+    return true;
+}
+
+bool read(const Json& value, Holder& out) {
+    if (!value.IsObject()) return false;
+    return !Fields(value)
+                .require("pid", out.pid)
+                .require("uid", out.uid)
+                .require("attachment", out.attachment)
+                .require("access", out.access)
+                .bad_field();
+}
+
+bool read(const Json& value, AttachmentStatus& out) {
+    if (!value.IsObject()) return false;
+    return !Fields(value)
+                .require("attachment", out.attachment)
+                .require("pid", out.pid)
+                .require("uid", out.uid)
+                .require("command", out.command)
+                .require("access", out.access)
+                .require("sinceUsec", out.since_usec)
+                .bad_field();
+}
+
+bool read(const Json& value, SegmentStatus& out) {
+    if (!value.IsObject()) return false;
+    return !Fields(value)
+                .require("id", out.id)
+                .allow("key", out.key)
+                .require("sizeBytes", out.size_bytes)
+                .require("mode", out.mode)
+                .require("ownerUid", out.owner_uid)
+                .require("ownerGid", out.owner_gid)
+                .require("state", out.state)
+                .require("sealed", out.sealed)
+                .require("evictable", out.evictable)
+                .require("createdUsec", out.created_usec)
+                .require("attachments", out.attachments)
+                .bad_field();
+}
+
 bool read(const Json& value, Segment& out) {
     if (!value.IsObject()) return false;
     std::optional<Labels> labels;
+    std::optional<std::vector<AclEntry>> acl;
     Fields fields(value);
     fields.require("id", out.id)
         .allow("key", out.key)
@@ -192,8 +254,12 @@ bool read(const Json& value, Segment& out) {
         .require("changedUsec", out.changed_usec)
         .allow("expiresUsec", out.expires_usec)
         .require("evictable", out.evictable)
-        .allow("labels", labels);
+        .allow("labels", labels)
+        .require("lifetime", out.lifetime)
+        .allow("leaseUsec", out.lease_usec)
+        .allow("acl", acl);
     if (labels) out.labels = std::move(*labels);
+    if (acl) out.acl = std::move(*acl);
     return !fields.bad_field() && out.size_bytes > 0;
 }
 

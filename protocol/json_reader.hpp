@@ -76,7 +76,13 @@ struct EnumNames<State> {
 };
 template <>
 struct EnumNames<Lifetime> {
-    static constexpr std::array<std::string_view, 2> names{"persistent", "attached"};
+    static constexpr std::array<std::string_view, 4> names{"persistent", "attached", "creator", "lease"};
+};
+template <>
+struct EnumNames<Event> {
+    static constexpr std::array<std::string_view, 13> names{"present",  "ready",    "created", "published", "replaced",
+                                                            "sealed",   "changed",  "attached", "detached", "deleted",
+                                                            "expired",  "evicted",  "lost"};
 };
 
 template <typename E>
@@ -94,6 +100,13 @@ bool read(const Json& value, std::vector<std::string>& out);
 bool read(const Json& value, Segment& out);
 bool read(const Json& value, Usage& out);
 bool read(const Json& value, std::vector<Usage>& out);
+bool read(const Json& value, AclEntry& out);
+bool read(const Json& value, std::vector<AclEntry>& out);
+bool read(const Json& value, Holder& out);
+bool read(const Json& value, std::vector<Holder>& out);
+bool read(const Json& value, AttachmentStatus& out);
+bool read(const Json& value, std::vector<AttachmentStatus>& out);
+bool read(const Json& value, SegmentStatus& out);
 
 template <typename E>
 requires std::is_enum_v<E>
@@ -138,7 +151,7 @@ class Fields {
   private:
     const Json* find(std::string_view name);
 
-    static constexpr std::size_t most_fields = 24;
+    static constexpr std::size_t most_fields = 32;
 
     const Json& object_;
     Json::ConstMemberIterator

@@ -73,6 +73,52 @@ void append(std::string& out, const Segment& segment) {
     object.add("expiresUsec", segment.expires_usec);
     object.add("evictable", segment.evictable);
     append(object.begin("labels"), segment.labels);
+    object.add("lifetime", enum_name(segment.lifetime));
+    object.add("leaseUsec", segment.lease_usec);
+    if (segment.acl.empty()) {
+        object.begin("acl") += "null";
+    } else {
+        append(object.begin("acl"), segment.acl);
+    }
+}
+
+void append(std::string& out, const AclEntry& entry) {
+    ObjectWriter object(out);
+    object.add(entry.kind == AclEntry::Kind::user ? "uid" : "gid", entry.id);
+    object.add("access", enum_name(entry.access));
+}
+
+void append(std::string& out, const Holder& holder) {
+    ObjectWriter object(out);
+    object.add("pid", holder.pid);
+    object.add("uid", holder.uid);
+    object.add("attachment", holder.attachment);
+    object.add("access", enum_name(holder.access));
+}
+
+void append(std::string& out, const AttachmentStatus& attachment) {
+    ObjectWriter object(out);
+    object.add("attachment", attachment.attachment);
+    object.add("pid", attachment.pid);
+    object.add("uid", attachment.uid);
+    object.add("command", attachment.command);
+    object.add("access", enum_name(attachment.access));
+    object.add("sinceUsec", attachment.since_usec);
+}
+
+void append(std::string& out, const SegmentStatus& segment) {
+    ObjectWriter object(out);
+    object.add("id", segment.id);
+    object.add("key", segment.key);
+    object.add("sizeBytes", segment.size_bytes);
+    object.add("mode", segment.mode);
+    object.add("ownerUid", segment.owner_uid);
+    object.add("ownerGid", segment.owner_gid);
+    object.add("state", enum_name(segment.state));
+    object.add("sealed", segment.sealed);
+    object.add("evictable", segment.evictable);
+    object.add("createdUsec", segment.created_usec);
+    append(object.begin("attachments"), segment.attachments);
 }
 
 void append(std::string& out, const Usage& usage) {

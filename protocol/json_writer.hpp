@@ -7,6 +7,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "messages.hpp"
 #include "types.hpp"
@@ -60,9 +62,27 @@ class ObjectWriter {
     bool first_ = true;
 };
 
+inline void append(std::string& out, const std::string& text) {
+    append_string(out, text);
+}
 void append(std::string& out, const Labels& labels);
 void append(std::string& out, const Segment& segment);
 void append(std::string& out, const Usage& usage);
+void append(std::string& out, const AclEntry& entry);
+void append(std::string& out, const Holder& holder);
+void append(std::string& out, const AttachmentStatus& attachment);
+void append(std::string& out, const SegmentStatus& segment);
+
+template <typename T>
+void append(std::string& out, const std::vector<T>& items) {
+    out += '[';
+    bool first = true;
+    for (const T& item : items) {
+        if (!std::exchange(first, false)) out += ',';
+        append(out, item);
+    }
+    out += ']';
+}
 
 /// The same text with line breaks and an indent of 2.
 [[nodiscard]] std::string indented(const std::string& text);

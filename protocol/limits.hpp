@@ -20,6 +20,10 @@ inline constexpr std::size_t label_name_bytes = 63;
 inline constexpr std::size_t label_value_bytes = 1024;
 inline constexpr std::size_t labels_bytes = 4096;
 
+inline constexpr std::size_t acl_entries = 32;
+/// The shortest lease: a second.
+inline constexpr std::int64_t least_lease_usec = 1'000'000;
+
 /// The largest integer that every JSON implementation keeps exactly: 2^53-1.
 inline constexpr std::int64_t integer = (std::int64_t{1} << 53) - 1;
 

@@ -48,6 +48,10 @@ struct Create {
     std::optional<bool> staged;
     std::optional<Lifetime> lifetime;
     std::optional<Labels> labels;
+    std::optional<std::int64_t> lease_usec;
+    std::optional<bool> evictable;
+    std::optional<bool> sealable;
+    std::optional<std::vector<AclEntry>> acl;
     bool operator==(const Create&) const = default;
 };
 struct Open {
@@ -55,6 +59,7 @@ struct Open {
     Target target;
     Access access = Access::read;
     std::optional<std::int64_t> wait_usec;
+    std::optional<bool> sealed;
     bool operator==(const Open&) const = default;
 };
 struct Detach {
@@ -84,6 +89,35 @@ struct Delete {
     Target target;
     bool operator==(const Delete&) const = default;
 };
+struct SetAttributes {
+    static constexpr std::string_view method = "io.shmd.Segments.SetAttributes";
+    Target target;
+    std::optional<int> mode;
+    std::optional<std::uint32_t> owner_uid;
+    std::optional<std::uint32_t> owner_gid;
+    std::optional<Lifetime> lifetime;
+    std::optional<std::int64_t> lease_usec;
+    std::optional<bool> evictable;
+    std::optional<Labels> labels;
+    std::optional<std::vector<std::string>> remove_labels;
+    std::optional<std::vector<AclEntry>> acl;
+    bool operator==(const SetAttributes&) const = default;
+};
+struct Renew {
+    static constexpr std::string_view method = "io.shmd.Segments.Renew";
+    Target target;
+    bool operator==(const Renew&) const = default;
+};
+struct Seal {
+    static constexpr std::string_view method = "io.shmd.Segments.Seal";
+    Target target;
+    bool operator==(const Seal&) const = default;
+};
+struct Watch {
+    static constexpr std::string_view method = "io.shmd.Segments.Watch";
+    std::optional<std::string> prefix;
+    bool operator==(const Watch&) const = default;
+};
 struct GetStatus {
     static constexpr std::string_view method = "io.shmd.Control.GetStatus";
     bool operator==(const GetStatus&) const = default;
@@ -92,9 +126,52 @@ struct GetUsage {
     static constexpr std::string_view method = "io.shmd.Control.GetUsage";
     bool operator==(const GetUsage&) const = default;
 };
+struct ListSegments {
+    static constexpr std::string_view method = "io.shmd.Control.ListSegments";
+    std::optional<std::string> prefix;
+    bool operator==(const ListSegments&) const = default;
+};
+struct GetSegment {
+    static constexpr std::string_view method = "io.shmd.Control.GetSegment";
+    Target target;
+    bool operator==(const GetSegment&) const = default;
+};
+struct ForceDelete {
+    static constexpr std::string_view method = "io.shmd.Control.Delete";
+    Target target;
+    bool operator==(const ForceDelete&) const = default;
+};
+struct Disconnect {
+    static constexpr std::string_view method = "io.shmd.Control.Disconnect";
+    std::int32_t pid = 0;
+    bool operator==(const Disconnect&) const = default;
+};
+struct Evict {
+    static constexpr std::string_view method = "io.shmd.Control.Evict";
+    std::optional<std::int64_t> bytes;
+    bool operator==(const Evict&) const = default;
+};
+struct Reload {
+    static constexpr std::string_view method = "io.shmd.Control.Reload";
+    bool operator==(const Reload&) const = default;
+};
+struct SetLogLevel {
+    static constexpr std::string_view method = "io.shmd.Control.SetLogLevel";
+    std::string level;
+    bool operator==(const SetLogLevel&) const = default;
+};
+struct Drain {
+    static constexpr std::string_view method = "io.shmd.Control.Drain";
+    bool enable = false;
+    bool operator==(const Drain&) const = default;
+};
 
 using CallBody = std::variant<GetInfo, GetInterfaceDescription, Create, Open, Detach, Publish, Describe, List, Delete,
-                              GetStatus, GetUsage>;
+                              SetAttributes, Renew, Seal, Watch, GetStatus, GetUsage, ListSegments, GetSegment,
+                              ForceDelete, Disconnect, Evict, Reload, SetLogLevel, Drain>;
+
+/// True when a segment may carry these.
+[[nodiscard]] bool labels_fit(const Labels& labels);
 
 /// How a call wants its replies. At most one is true.
 struct CallFlags {
@@ -142,10 +219,16 @@ struct Grant {
     int file_descriptor = 0;  // index among the descriptors of this reply
     bool operator==(const Grant&) const = default;
 };
-/// The reply of Describe and Publish, and one of those of List. Null only for a List that found nothing.
+/// The reply of Describe, Publish, SetAttributes, Renew and Seal, and one of those of List. Null only for a List that found nothing.
 struct SegmentReply {
     std::optional<Segment> segment;
     bool operator==(const SegmentReply&) const = default;
+};
+/// One reply of Watch.
+struct WatchReply {
+    Event event = Event::present;
+    std::optional<Segment> segment;
+    bool operator==(const WatchReply&) const = default;
 };
 struct Status {
     std::string version;
@@ -153,6 +236,7 @@ struct Status {
     std::int64_t started_usec = 0;
     std::int64_t segments = 0, bytes = 0, attachments = 0, connections = 0;
     std::int64_t segments_limit = 0, bytes_limit = 0, attachments_limit = 0, connections_limit = 0;
+    bool draining = false;
     bool operator==(const Status&) const = default;
 };
 struct Usage {
@@ -164,8 +248,45 @@ struct UsageReply {
     std::vector<Usage> usage;
     bool operator==(const UsageReply&) const = default;
 };
+/// One grant as an administrator sees it.
+struct AttachmentStatus {
+    std::uint32_t attachment = 0;
+    std::int32_t pid = 0;
+    std::uint32_t uid = 0;
+    std::string command;
+    Access access = Access::read;
+    std::int64_t since_usec = 0;
+    bool operator==(const AttachmentStatus&) const = default;
+};
+struct SegmentStatus {
+    std::int64_t id = 0;
+    std::optional<std::string> key;
+    std::int64_t size_bytes = 0;
+    int mode = 0;
+    std::uint32_t owner_uid = 0, owner_gid = 0;
+    State state = State::live;
+    bool sealed = false;
+    bool evictable = false;
+    std::int64_t created_usec = 0;
+    std::vector<AttachmentStatus> attachments;
+    bool operator==(const SegmentStatus&) const = default;
+};
+/// The reply of GetSegment and one of those of ListSegments. Null only for a list that is empty.
+struct SegmentStatusReply {
+    std::optional<SegmentStatus> segment;
+    bool operator==(const SegmentStatusReply&) const = default;
+};
+struct Disconnected {
+    std::int64_t connections = 0;
+    bool operator==(const Disconnected&) const = default;
+};
+struct Evicted {
+    std::int64_t segments = 0, bytes = 0;
+    bool operator==(const Evicted&) const = default;
+};
 
-using ReplyBody = std::variant<Empty, ServiceInfo, InterfaceDescription, Grant, SegmentReply, Status, UsageReply>;
+using ReplyBody = std::variant<Empty, ServiceInfo, InterfaceDescription, Grant, SegmentReply, WatchReply, Status,
+                               UsageReply, SegmentStatusReply, Disconnected, Evicted>;
 
 /// Bytes that are not UTF-8 go as U+FFFD.
 [[nodiscard]] std::string encode_reply(const ReplyBody& body, bool continues = false);

@@ -27,6 +27,14 @@ constexpr std::array error_forms{
     ErrorForm{ErrorCode::invalid_key, "io.shmd.Segments.InvalidKey", "key", nullptr},
     ErrorForm{ErrorCode::quota_exceeded, "io.shmd.Segments.QuotaExceeded", "resource", "limit"},
     ErrorForm{ErrorCode::out_of_memory, "io.shmd.Segments.OutOfMemory", nullptr, "sizeBytes"},
+    ErrorForm{ErrorCode::segment_sealed, "io.shmd.Segments.SegmentSealed", "key", "id"},
+    ErrorForm{ErrorCode::not_sealed, "io.shmd.Segments.NotSealed", "key", "id"},
+    ErrorForm{ErrorCode::not_sealable, "io.shmd.Segments.NotSealable", "key", "id"},
+    ErrorForm{ErrorCode::segment_busy, "io.shmd.Segments.SegmentBusy", nullptr, nullptr},
+    ErrorForm{ErrorCode::no_lease, "io.shmd.Segments.NoLease", "key", "id"},
+    ErrorForm{ErrorCode::draining, "io.shmd.Segments.Draining", nullptr, nullptr},
+    ErrorForm{ErrorCode::no_such_process, "io.shmd.Control.NoSuchProcess", nullptr, "pid"},
+    ErrorForm{ErrorCode::invalid_configuration, "io.shmd.Control.InvalidConfiguration", "reason", nullptr},
     ErrorForm{ErrorCode::permission_denied, "org.varlink.service.PermissionDenied", nullptr, nullptr},
     ErrorForm{ErrorCode::invalid_parameter, "org.varlink.service.InvalidParameter", "parameter", nullptr},
     ErrorForm{ErrorCode::interface_not_found, "org.varlink.service.InterfaceNotFound", "interface", nullptr},
@@ -91,15 +99,25 @@ struct EncodeReply {
         out.add("bytesLimit", status.bytes_limit);
         out.add("attachmentsLimit", status.attachments_limit);
         out.add("connectionsLimit", status.connections_limit);
+        out.add("draining", status.draining);
     }
-    void operator()(const UsageReply& reply) const {
-        std::string& list = out.begin("usage");
-        list += '[';
-        for (const Usage& usage : reply.usage) {
-            if (list.back() != '[') list += ',';
-            json::append(list, usage);
+    void operator()(const WatchReply& reply) const {
+        out.add("event", json::enum_name(reply.event));
+        if (reply.segment) json::append(out.begin("segment"), *reply.segment);
+    }
+    void operator()(const UsageReply& reply) const { json::append(out.begin("usage"), reply.usage); }
+    void operator()(const SegmentStatusReply& reply) const {
+        std::string& value = out.begin("segment");
+        if (reply.segment) {
+            json::append(value, *reply.segment);
+        } else {
+            value += "null";
         }
-        list += ']';
+    }
+    void operator()(const Disconnected& reply) const { out.add("connections", reply.connections); }
+    void operator()(const Evicted& reply) const {
+        out.add("segments", reply.segments);
+        out.add("bytes", reply.bytes);
     }
 };
 
@@ -136,6 +154,22 @@ bool decode(const Json& parameters, SegmentReply& out) {
     return !Fields(parameters).allow("segment", out.segment).bad_field();
 }
 
+bool decode(const Json& parameters, WatchReply& out) {
+    return !Fields(parameters).require("event", out.event).allow("segment", out.segment).bad_field();
+}
+
+bool decode(const Json& parameters, SegmentStatusReply& out) {
+    return !Fields(parameters).allow("segment", out.segment).bad_field();
+}
+
+bool decode(const Json& parameters, Disconnected& out) {
+    return !Fields(parameters).require("connections", out.connections).bad_field();
+}
+
+bool decode(const Json& parameters, Evicted& out) {
+    return !Fields(parameters).require("segments", out.segments).require("bytes", out.bytes).bad_field();
+}
+
 bool decode(const Json& parameters, Status& out) {
     return !Fields(parameters)
                 .require("version", out.version)
@@ -149,6 +183,7 @@ bool decode(const Json& parameters, Status& out) {
                 .require("bytesLimit", out.bytes_limit)
                 .require("attachmentsLimit", out.attachments_limit)
                 .require("connectionsLimit", out.connections_limit)
+                .require("draining", out.draining)
                 .bad_field();
 }
 
@@ -169,6 +204,7 @@ RemoteError decode_error(std::string name, const Json& parameters) {
         Fields fields(parameters);
         if (form.text_field) fields.allow(form.text_field, known.text);
         if (form.number_field) fields.allow(form.number_field, known.number);
+        if (form.code == ErrorCode::segment_busy) fields.require("holders", known.holders);
         if (!fields.bad_field()) error.known = std::move(known);
     }
     return error;
@@ -203,6 +239,7 @@ std::string encode_error(const Error& error) {
         ObjectWriter parameters(object.begin("parameters"));
         if (form.text_field) parameters.add_if(form.text_field, error.text);
         if (form.number_field) parameters.add_if(form.number_field, error.number);
+        if (error.code == ErrorCode::segment_busy) json::append(parameters.begin("holders"), error.holders);
     }
     return message;
 }
@@ -232,6 +269,10 @@ template std::optional<Reply<ServiceInfo>> decode_reply(std::string_view);
 template std::optional<Reply<InterfaceDescription>> decode_reply(std::string_view);
 template std::optional<Reply<Grant>> decode_reply(std::string_view);
 template std::optional<Reply<SegmentReply>> decode_reply(std::string_view);
+template std::optional<Reply<WatchReply>> decode_reply(std::string_view);
+template std::optional<Reply<SegmentStatusReply>> decode_reply(std::string_view);
+template std::optional<Reply<Disconnected>> decode_reply(std::string_view);
+template std::optional<Reply<Evicted>> decode_reply(std::string_view);
 template std::optional<Reply<Status>> decode_reply(std::string_view);
 template std::optional<Reply<UsageReply>> decode_reply(std::string_view);
 template std::optional<Reply<RawReply>> decode_reply(std::string_view);

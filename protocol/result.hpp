@@ -9,6 +9,9 @@
 #include <string_view>
 #include <utility>
 #include <variant>
+#include <vector>
+
+#include "types.hpp"
 
 namespace shmd {
 
@@ -20,6 +23,15 @@ enum class ErrorCode {
     invalid_key,      // text: key
     quota_exceeded,   // text: resource, number: limit
     out_of_memory,    // number: bytes asked for
+    segment_sealed,   // text: key, number: id
+    not_sealed,       // text: key, number: id
+    not_sealable,     // text: key, number: id
+    segment_busy,     // holders
+    no_lease,         // text: key, number: id
+    draining,
+    // io.shmd.Control
+    no_such_process,        // number: pid
+    invalid_configuration,  // text: reason
     // org.varlink.service
     permission_denied,
     invalid_parameter,       // text: parameter
@@ -34,6 +46,7 @@ struct Error {
     ErrorCode code;
     std::optional<std::string> text = std::nullopt;
     std::optional<std::int64_t> number = std::nullopt;
+    std::vector<Holder> holders{};
 
     bool operator==(const Error&) const = default;
 
@@ -47,6 +60,9 @@ struct Error {
         return {ErrorCode::quota_exceeded, std::move(resource), limit};
     }
     static Error out_of_memory(std::int64_t bytes) { return {ErrorCode::out_of_memory, std::nullopt, bytes}; }
+    static Error segment_busy(std::vector<Holder> holders) {
+        return {ErrorCode::segment_busy, std::nullopt, std::nullopt, std::move(holders)};
+    }
     static Error permission_denied() { return {ErrorCode::permission_denied}; }
     static Error invalid_parameter(std::string name) { return {ErrorCode::invalid_parameter, std::move(name)}; }
 };

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace shmd {
 
@@ -12,9 +13,42 @@ enum class Access { read, write };
 enum class CreateMode { create_new, any };
 enum class Reserve { lazy, allocate, populate };
 enum class State { staged, live, deleted };
-enum class Lifetime { persistent, attached };
+enum class Lifetime { persistent, attached, creator, lease };
+enum class Event {
+    present,
+    ready,
+    created,
+    published,
+    replaced,
+    sealed,
+    changed,
+    attached,
+    detached,
+    deleted,
+    expired,
+    evicted,
+    lost
+};
 
 using Labels = std::map<std::string, std::string>;
+
+/// Access beyond the mode, for a user or a group.
+struct AclEntry {
+    enum class Kind { user, group };
+    Kind kind = Kind::user;
+    std::uint32_t id = 0;
+    Access access = Access::read;
+    bool operator==(const AclEntry&) const = default;
+};
+
+/// One grant and the process that has it.
+struct Holder {
+    std::int32_t pid = 0;
+    std::uint32_t uid = 0;
+    std::uint32_t attachment = 0;
+    Access access = Access::read;
+    bool operator==(const Holder&) const = default;
+};
 
 /// A segment as the daemon describes it. Sizes in bytes, times in microseconds of CLOCK_REALTIME.
 struct Segment {
@@ -37,6 +71,9 @@ struct Segment {
     std::optional<std::int64_t> expires_usec;
     bool evictable = false;
     Labels labels;
+    Lifetime lifetime = Lifetime::persistent;
+    std::optional<std::int64_t> lease_usec;
+    std::vector<AclEntry> acl;
 
     bool operator==(const Segment&) const = default;
 };

@@ -20,10 +20,23 @@ int code_of(ErrorCode code) {
             return EDQUOT;
         case ErrorCode::out_of_memory:
             return ENOMEM;
+        case ErrorCode::segment_sealed:
+            return EROFS;
+        case ErrorCode::not_sealed:
+        case ErrorCode::not_sealable:
+        case ErrorCode::no_lease:
+            return EBADFD;
+        case ErrorCode::segment_busy:
+            return EBUSY;
+        case ErrorCode::draining:
+            return ESHUTDOWN;
+        case ErrorCode::no_such_process:
+            return ESRCH;
         case ErrorCode::permission_denied:
             return EACCES;
         case ErrorCode::invalid_key:
         case ErrorCode::invalid_parameter:
+        case ErrorCode::invalid_configuration:
         case ErrorCode::expected_more:
             return EINVAL;
         case ErrorCode::interface_not_found:
@@ -43,6 +56,16 @@ std::string counted(const std::optional<std::int64_t>& number) {
     return number ? std::to_string(*number) : "?";
 }
 
+std::string busy(const std::vector<Holder>& holders) {
+    if (holders.empty()) return "a process that has detached from it still has it mapped for writing";
+    std::string words = "it is open for writing in";
+    for (const Holder& holder : holders) {
+        words += (&holder == &holders.front() ? " process " : ", process ") + std::to_string(holder.pid) + " of user " +
+                 std::to_string(holder.uid);
+    }
+    return words;
+}
+
 std::string words_of(const Error& error) {
     switch (error.code) {
         case ErrorCode::no_such_segment:
@@ -59,6 +82,22 @@ std::string words_of(const Error& error) {
                    " is reached: close or delete something, or have the limit raised";
         case ErrorCode::out_of_memory:
             return "this machine has not " + counted(error.number) + " bytes of memory to give";
+        case ErrorCode::segment_sealed:
+            return "it is sealed: its content cannot be changed any more";
+        case ErrorCode::not_sealed:
+            return "it is not sealed: its content may still change";
+        case ErrorCode::not_sealable:
+            return "it was created so that it can never be sealed";
+        case ErrorCode::no_lease:
+            return "it has no lease";
+        case ErrorCode::segment_busy:
+            return busy(error.holders);
+        case ErrorCode::draining:
+            return "the daemon is being drained and makes no new segments";
+        case ErrorCode::no_such_process:
+            return "process " + counted(error.number) + " is not connected";
+        case ErrorCode::invalid_configuration:
+            return "the configuration cannot be used: " + error.text.value_or("?");
         case ErrorCode::permission_denied:
             return "user " + std::to_string(::geteuid()) + " is not allowed to: the segment's owner and mode decide";
         case ErrorCode::invalid_parameter:

@@ -1,5 +1,7 @@
 #include "config.hpp"
 
+#include <grp.h>
+#include <pwd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +15,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "key.hpp"
 #include "limits.hpp"
 #include "size_text.hpp"
 
@@ -94,13 +97,16 @@ bool read_level(const Json& value, std::string& out) {
 }
 
 void add_limits(Section& section, Amounts& amounts) {
-    constexpr Resource counts[] = {Resource::segments, Resource::attachments, Resource::connections};
+    constexpr Resource counts[] = {Resource::segments, Resource::attachments, Resource::connections,
+                                   Resource::watches};
     for (Resource resource : counts) {
         section.member(std::string(resource_name(resource)), "a whole number from 1",
                        [&, resource](const Json& value) { return read_count(value, amount(amounts, resource)); });
     }
-    section.member("bytes", "a size from 1, such as 1073741824 or \"1G\"",
-                   [&](const Json& value) { return read_size(value, amount(amounts, Resource::bytes)); });
+    for (Resource resource : {Resource::bytes, Resource::staged_bytes}) {
+        section.member(std::string(resource_name(resource)), "a size from 1, such as 1073741824 or \"1G\"",
+                       [&, resource](const Json& value) { return read_size(value, amount(amounts, resource)); });
+    }
 }
 
 bool read_limits(const std::string& path, const Json& value, Limits& limits) {
@@ -110,6 +116,79 @@ bool read_limits(const std::string& path, const Json& value, Limits& limits) {
     add_limits(section, limits.total);
     section.member("perUid", "an object", [&](const Json& object) { return per_uid.read(object), true; });
     section.read(value);
+    return true;
+}
+
+bool read_mode(const Json& value, std::optional<int>& out) {
+    if (!value.is_string()) return false;
+    const auto& text = value.get_ref<const std::string&>();
+    bool octal = !text.empty() && text.size() <= 4 && text.find_first_not_of("01234567") == std::string::npos;
+    if (!octal || std::stoi(text, nullptr, 8) > limits::mode_bits) return false;
+    out = std::stoi(text, nullptr, 8);
+    return true;
+}
+
+std::optional<std::uint32_t> uid_of(const std::string& name) {
+    const passwd* found = ::getpwnam(name.c_str());
+    return found ? std::optional(found->pw_uid) : std::nullopt;
+}
+
+std::optional<std::uint32_t> gid_of(const std::string& name) {
+    const group* found = ::getgrnam(name.c_str());
+    return found ? std::optional(found->gr_gid) : std::nullopt;
+}
+
+// An array of names and numbers.
+bool read_ids(const Json& value, std::optional<std::uint32_t> (*id_of)(const std::string&),
+              std::vector<std::uint32_t>& out) {
+    if (!value.is_array()) return false;
+    for (const Json& each : value) {
+        std::int64_t number = 0;
+        if (each.is_number_integer() && each.get<std::int64_t>() == 0) {
+            out.push_back(0);
+        } else if (read_count(each, number, UINT32_MAX - 1)) {
+            out.push_back(static_cast<std::uint32_t>(number));
+        } else {
+            auto id = each.is_string() ? id_of(each.get<std::string>()) : std::nullopt;
+            if (!id) return false;
+            out.push_back(*id);
+        }
+    }
+    return true;
+}
+
+ReservedPrefix read_rule(const std::string& path, const std::string& name, const Json& value) {
+    ReservedPrefix rule;
+    Section section(path, name);
+    auto read_prefix = [&](const Json& text) { return read_text(text, rule.prefix) && is_valid_prefix(rule.prefix); };
+    section.member("prefix", "the beginning of a key", read_prefix)
+        .member("users", "an array of users of this machine, names or numbers",
+                [&](const Json& ids) { return read_ids(ids, uid_of, rule.uids); })
+        .member("groups", "an array of groups of this machine, names or numbers",
+                [&](const Json& ids) { return read_ids(ids, gid_of, rule.gids); })
+        .member("mode", "an octal mode such as \"0640\"", [&](const Json& mode) { return read_mode(mode, rule.mode); });
+    section.read(value);
+    if (rule.prefix.empty()) throw std::runtime_error(path + ": " + name + ".prefix: is missing");
+    return rule;
+}
+
+bool read_policy(const std::string& path, const Json& value, KeyPolicy& policy) {
+    std::vector<ReservedPrefix> reserved;
+    std::optional<int> default_mode;
+    Section section(path, "policy");
+    auto read_reserved = [&](const Json& rules) {
+        if (!rules.is_array()) return false;
+        for (std::size_t i = 0; i < rules.size(); i++) {
+            reserved.push_back(read_rule(path, "policy.reserved[" + std::to_string(i) + "]", rules[i]));
+        }
+        return true;
+    };
+    section
+        .member("defaultMode", "an octal mode such as \"0600\"",
+                [&](const Json& mode) { return read_mode(mode, default_mode); })
+        .member("reserved", "an array of objects", read_reserved);
+    section.read(value);
+    policy = KeyPolicy(std::move(reserved), default_mode.value_or(limits::default_mode));
     return true;
 }
 
@@ -140,12 +219,16 @@ Config default_config(std::int64_t memory_bytes, std::int64_t descriptors) {
     amount(total, Resource::connections) = std::min<std::int64_t>(16'384, descriptors * 7 / 20);
     amount(total, Resource::attachments) = 1'048'576;
     amount(total, Resource::bytes) = std::max<std::int64_t>(memory_bytes / 2, 1);
+    amount(total, Resource::staged_bytes) = amount(total, Resource::bytes);
+    amount(total, Resource::watches) = 4096;
     amount(total, Resource::message_bytes) = 256 << 20;
     Amounts& per_uid = config.limits.per_uid;
     amount(per_uid, Resource::segments) = std::max<std::int64_t>(amount(total, Resource::segments) / 4, 1);
     amount(per_uid, Resource::connections) = std::max<std::int64_t>(amount(total, Resource::connections) / 8, 1);
     amount(per_uid, Resource::attachments) = amount(total, Resource::attachments) / 8;
     amount(per_uid, Resource::bytes) = std::max<std::int64_t>(amount(total, Resource::bytes) / 2, 1);
+    amount(per_uid, Resource::staged_bytes) = amount(per_uid, Resource::bytes);
+    amount(per_uid, Resource::watches) = 128;
     amount(per_uid, Resource::message_bytes) = 16 << 20;
     return config;
 }
@@ -163,6 +246,7 @@ Config read_config(const std::string& path, Config config) {
                 [&](const Json& value) { return read_level(value, config.log_level); })
         .member("messageTimeoutSec", "a whole number of seconds from 1 to 86400",
                 [&](const Json& value) { return read_count(value, timeout, 86'400); })
+        .member("policy", "an object", [&](const Json& value) { return read_policy(path, value, config.policy); })
         .member("limits", "an object", [&](const Json& value) { return read_limits(path, value, config.limits); });
     section.read(file);
     if (!socket.empty()) config.socket = socket;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "policy.hpp"
 #include "quota.hpp"
 
 namespace shmd {
@@ -16,6 +17,7 @@ struct Config {
     std::string log_level = "info";
     std::chrono::seconds message_timeout{30};
     Limits limits;
+    KeyPolicy policy;
 };
 
 /// The defaults for a machine that may use this many bytes of memory and this many descriptors.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,11 +17,33 @@
 
 namespace shmd {
 
+/// A process that is watched.
+class ProcessLife {
+  public:
+    virtual ~ProcessLife() = default;
+    /// Calls back once, from the event loop, when the process is dead. Dropping what this returns ends it. Null when
+    /// nobody could tell of its death: it is dead already, or this pid namespace does not see it.
+    virtual std::shared_ptr<void> when_dead(std::function<void()> died) = 0;
+};
+
 /// One connection as the handlers see it: who it is and what it holds.
 struct Client {
+    Client(Peer p, Endpoint e, std::shared_ptr<ProcessLife> l)
+        : peer(std::move(p)), endpoint(e), process(std::move(l)), held(peer.pid, peer.uid) {}
+
     Peer peer;
-    Endpoint endpoint = Endpoint::segments;
-    Holder holder{};
+    Endpoint endpoint;
+    std::shared_ptr<ProcessLife> process;
+    HeldAttachments held;
+};
+
+/// What an administrator may ask for that is not the registry's. All are set by the server.
+struct Operations {
+    /// Soon closes all connections of this process; how many there are.
+    std::function<int(std::int32_t pid)> disconnect{};
+    /// Reads the configuration anew. What is wrong with it, or nothing.
+    std::function<std::optional<std::string>()> reload{};
+    std::function<void(const std::string& level)> set_log_level{};
 };
 
 /// An answer with the descriptors that go with it.
@@ -37,13 +60,15 @@ struct PendingCreate {
     Reservation reservation;
     Charge segment_charge;
     Charge bytes_charge;
+    Charge staged_charge;
 
-    PendingCreate(Create c, std::shared_ptr<Memory> m, Charge segment, Charge bytes)
+    PendingCreate(Create c, std::shared_ptr<Memory> m, Charge segment, Charge bytes, Charge staged)
         : call(std::move(c)),
           memory(std::move(m)),
           reservation(*memory, call.reserve.value_or(Reserve::allocate)),
           segment_charge(std::move(segment)),
-          bytes_charge(std::move(bytes)) {}
+          bytes_charge(std::move(bytes)),
+          staged_charge(std::move(staged)) {}
 };
 
 /// An Open whose key is not there yet: call handle() again when it appears, until the time is over.
@@ -52,17 +77,24 @@ struct WaitForKey {
     std::int64_t wait_usec;
 };
 
-/// A List to be stepped through with list_next().
+/// A List or ListSegments to be stepped through with list_next().
 struct Listing {
     std::string prefix;
+    bool for_administrator = false;
     std::int64_t last_id = 0;
 };
 
-using Outcome = std::variant<Answer, Error, std::unique_ptr<PendingCreate>, WaitForKey, Listing>;
+/// A Watch: a Watcher and a Listing of what there is, until the connection ends.
+struct Watching {
+    std::string prefix;
+    Charge charge;
+};
+
+using Outcome = std::variant<Answer, Error, std::unique_ptr<PendingCreate>, WaitForKey, Listing, Watching>;
 
 class Handlers {
   public:
-    Handlers(Registry& registry, Quota& quota);
+    Handlers(Registry& registry, Quota& quota, KeyPolicy policy = {});
 
     /// Answers a call that decode_call() let through.
     Outcome handle(Client& client, const Call& call);
@@ -72,12 +104,15 @@ class Handlers {
 
     /// Looks at up to `budget` segments; the budget left tells whether there is more to look at. Nothing and budget
     /// left is the end of the list.
-    std::optional<Segment> list_next(const Client& client, Listing& listing, int& budget);
+    std::optional<ReplyBody> list_next(const Client& client, Listing& listing, int& budget);
 
     /// The connection is over: everything that it held ends.
     void end(Client& client);
 
     Registry& registry() { return registry_; }
+
+    void set_operations(Operations operations) { operations_ = std::move(operations); }
+    void set_policy(KeyPolicy policy) { policy_ = std::move(policy); }
 
   private:
     Outcome act(Client& client, const GetInfo& call);
@@ -89,17 +124,37 @@ class Handlers {
     Outcome act(Client& client, const Describe& call);
     Outcome act(Client& client, const List& call);
     Outcome act(Client& client, const Delete& call);
+    Outcome act(Client& client, const SetAttributes& call);
+    Outcome act(Client& client, const Renew& call);
+    Outcome act(Client& client, const Seal& call);
+    Outcome act(Client& client, const Watch& call);
+    // control.cpp
     Outcome act(Client& client, const GetStatus& call);
     Outcome act(Client& client, const GetUsage& call);
+    Outcome act(Client& client, const ListSegments& call);
+    Outcome act(Client& client, const GetSegment& call);
+    Outcome act(Client& client, const ForceDelete& call);
+    Outcome act(Client& client, const Disconnect& call);
+    Outcome act(Client& client, const Evict& call);
+    Outcome act(Client& client, const Reload& call);
+    Outcome act(Client& client, const SetLogLevel& call);
+    Outcome act(Client& client, const Drain& call);
 
     Outcome open_existing(Client& client, const Create& call, Entry& entry);
     Outcome grant(Client& client, Entry& entry, Access access, std::optional<bool> created);
     Result<Entry*> find(const Client& client, const Target& target);
+    Result<Entry*> find_any(const Target& target);
+    Result<Charge> charge_or_evict(std::uint32_t uid, Resource resource, std::int64_t amount);
+    std::optional<Error> check_lifetime(Client& client, const Entry* entry, std::optional<Lifetime> lifetime);
+    void watch_creator(Entry& entry);
 
     Registry& registry_;
     Quota& quota_;
     std::int64_t started_usec_;
     std::int64_t machine_bytes_;
+    KeyPolicy policy_;
+    Operations operations_;
+    bool draining_ = false;
 };
 
 }  // namespace shmd

@@ -8,7 +8,7 @@ namespace shmd {
 namespace {
 
 constexpr std::array<std::string_view, resource_count> names{"segments", "bytes", "attachments", "connections",
-                                                             "messageBytes"};
+                                                             "stagedBytes", "watches", "messageBytes"};
 
 constexpr std::size_t index_of(Resource resource) {
     return static_cast<std::size_t>(resource);
@@ -51,6 +51,17 @@ Result<Charge> Quota::charge(std::uint32_t uid, Resource resource, std::int64_t 
         return Error::quota_exceeded(std::move(name), limits_.per_uid[i]);
     }
     return take(uid, resource, amount);
+}
+
+Quota::Lack Quota::lack(std::uint32_t uid, Resource resource, std::int64_t amount) const {
+    std::size_t i = index_of(resource);
+    Lack lack;
+    lack.in_total = std::max<std::int64_t>(amount - (limits_.total[i] - total_[i]), 0);
+    if (uid == 0 || uid == own_uid_) return lack;
+    auto account = accounts_.find(uid);
+    std::int64_t held = account == accounts_.end() ? 0 : account->second[i];
+    lack.of_user = std::max<std::int64_t>(amount - (limits_.per_uid[i] - held), 0);
+    return lack;
 }
 
 Charge Quota::take(std::uint32_t uid, Resource resource, std::int64_t amount) {

@@ -18,9 +18,11 @@ enum class Resource {
     bytes,  // reserved memory, whole pages
     attachments,
     connections,
+    staged_bytes,   // the part of bytes that is in segments not yet published
+    watches,
     message_bytes,  // held for messages that have not arrived whole
 };
-inline constexpr std::size_t resource_count = 5;
+inline constexpr std::size_t resource_count = 7;
 
 [[nodiscard]] std::string_view resource_name(Resource resource);
 
@@ -45,6 +47,9 @@ class [[nodiscard]] Charge {
 
     void release();
 
+    [[nodiscard]] std::uint32_t uid() const { return uid_; }
+    [[nodiscard]] std::int64_t amount() const { return amount_; }
+
   private:
     friend class Quota;
     Quota* quota_ = nullptr;
@@ -66,7 +71,16 @@ class Quota {
     /// The same without a limit.
     Charge take(std::uint32_t uid, Resource resource, std::int64_t amount);
 
+    /// How much of this everybody, or this user alone, would have to give back before the charge could be made.
+    struct Lack {
+        std::int64_t in_total = 0;
+        std::int64_t of_user = 0;
+    };
+    [[nodiscard]] Lack lack(std::uint32_t uid, Resource resource, std::int64_t amount) const;
+
     [[nodiscard]] const Limits& limits() const { return limits_; }
+    /// What is held beyond new limits stays held.
+    void set_limits(const Limits& limits) { limits_ = limits; }
     [[nodiscard]] std::int64_t total(Resource resource) const { return total_[static_cast<std::size_t>(resource)]; }
     /// Every user that holds something, in the order of uids.
     [[nodiscard]] std::vector<Usage> usage() const;

@@ -3,6 +3,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
 #include <vector>
@@ -32,6 +33,12 @@ std::uint32_t random_attachment_id() {
 
 }  // namespace
 
+std::int64_t boot_usec() {
+    timespec now{};
+    ::clock_gettime(CLOCK_BOOTTIME, &now);
+    return std::int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000;
+}
+
 Segment Entry::describe() const {
     Segment segment;
     segment.id = id;
@@ -44,17 +51,24 @@ Segment Entry::describe() const {
     segment.creator_gid = acl.creator_gid;
     segment.creator_pid = creator_pid;
     segment.state = state;
-    segment.sealed = sealed;
-    segment.attachments = attachments;
+    segment.sealed = sealed();
+    segment.attachments = static_cast<std::int64_t>(attachments.size());
     segment.created_usec = created_usec;
     segment.attached_usec = attached_usec;
     segment.detached_usec = detached_usec;
     segment.changed_usec = changed_usec;
     segment.labels = labels;
+    segment.lifetime = lifetime;
+    if (lifetime == Lifetime::lease) {
+        segment.lease_usec = lease_usec;
+        segment.expires_usec = now_usec() + (lease_end - boot_usec());
+    }
+    segment.evictable = evictable;
+    segment.acl = acl.entries;
     return segment;
 }
 
-Registry::Registry(std::function<void(std::shared_ptr<Memory>)> release)
+Registry::Registry(std::function<void(Remains)> release)
     : release_(std::move(release)), next_id_(first_id()), last_attachment_(random_attachment_id()) {}
 
 Entry* Registry::find(std::string_view key) {
@@ -81,6 +95,8 @@ Entry& Registry::add(std::unique_ptr<Entry> entry) {
     assert(!entry->key || !find(*entry->key));
     entry->id = next_id_++;
     entry->created_usec = entry->changed_usec = now_usec();
+    entry->last_used = boot_usec();
+    if (entry->lifetime == Lifetime::lease) entry->lease_end = entry->last_used + entry->lease_usec;
     Entry& added = *by_id_.emplace(entry->id, std::move(entry)).first->second;
     if (added.key) {
         try {
@@ -91,6 +107,8 @@ Entry& Registry::add(std::unique_ptr<Entry> entry) {
         }
         announce(*added.key);
     }
+    relist(added);
+    if (added.state == State::live) watchers_.tell(Event::created, added);
     return added;
 }
 
@@ -101,48 +119,71 @@ std::uint32_t Registry::fresh_attachment_id() {
     return last_attachment_;
 }
 
-std::uint32_t Registry::attach(Entry& entry, Holder& holder, Charge charge) {
+std::uint32_t Registry::attach(Entry& entry, HeldAttachments& holder, Access access, Charge charge) {
     std::uint32_t id = fresh_attachment_id();
-    holder.attachments_.insert(id);
+    entry.attachments.reserve(entry.attachments.size() + 1);
+    holder.ids_.insert(id);
+    Attachment* added = nullptr;
     try {
-        attachments_.emplace(id, Attachment{&entry, std::move(charge)});
+        added = &attachments_.try_emplace(id).first->second;
     } catch (...) {
-        holder.attachments_.erase(id);
+        holder.ids_.erase(id);
         throw;
     }
-    entry.attachments++;
+    unlist(entry);
     entry.attached_usec = now_usec();
+    *added = {id, &entry, &holder, access, *entry.attached_usec, entry.attachments.size(), std::move(charge)};
+    entry.attachments.push_back(added);
+    relist(entry);
     if (entry.state == State::staged && entry.staging_attachment == 0) entry.staging_attachment = id;
+    if (entry.state == State::live) watchers_.tell(Event::attached, entry);
     return id;
 }
 
-void Registry::detach(Holder& holder, std::uint32_t attachment) {
+void Registry::detach(HeldAttachments& holder, std::uint32_t attachment) {
     assert(holder.holds(attachment));
-    holder.attachments_.erase(attachment);
+    holder.ids_.erase(attachment);
     auto found = attachments_.find(attachment);
     Entry& entry = *found->second.entry;
+    unlist(entry);
+    // The last in the list takes the place of the one that goes.
+    std::size_t place = found->second.place;
+    auto* last = const_cast<Attachment*>(entry.attachments.back());
+    entry.attachments[place] = last;
+    last->place = place;
+    entry.attachments.pop_back();
     attachments_.erase(found);
-    entry.attachments--;
     entry.detached_usec = now_usec();
+    entry.last_used = boot_usec();
+    relist(entry);
 
     bool staging_ends = entry.state == State::staged && entry.staging_attachment == attachment;
-    bool lifetime_ends = entry.lifetime == Lifetime::attached && entry.attachments == 0;
-    if (staging_ends || lifetime_ends) {
+    bool lifetime_ends = entry.lifetime == Lifetime::attached && entry.attachments.empty();
+    if (entry.state == State::live) watchers_.tell(Event::detached, entry);
+    if (staging_ends) {
         remove(entry);
-    } else if (entry.state == State::deleted && entry.attachments == 0) {
+    } else if (lifetime_ends && entry.state != State::deleted) {
+        remove(entry, Event::expired);
+    } else if (entry.state == State::deleted && entry.attachments.empty()) {
         erase(entry);
     }
 }
 
-void Registry::detach_all(Holder& holder) {
-    while (!holder.attachments_.empty()) detach(holder, *holder.attachments_.begin());
+void Registry::detach_all(HeldAttachments& holder) {
+    while (!holder.ids_.empty()) detach(holder, *holder.ids_.begin());
 }
 
-void Registry::remove(Entry& entry) {
-    forget_key(entry);
+void Registry::remove(Entry& entry, Event why) {
+    if (entry.state == State::deleted) return;
+    unlist(entry);
+    bool was_live = entry.state == State::live;
     entry.state = State::deleted;
-    entry.changed_usec = now_usec();
-    if (entry.attachments == 0) erase(entry);
+    entry.staged_charge.release();
+    entry.creator_watch.reset();
+    touch(entry);
+    if (was_live) watchers_.tell(why, entry);
+    forget_key(entry);
+    if (entry.attachments.empty()) erase(entry);
 }
 
 void Registry::publish(Entry& entry, std::string key) {
@@ -154,13 +195,88 @@ void Registry::publish(Entry& entry, std::string key) {
         // The map's view must point into the entry that stays.
         by_key_.erase(place);
         by_key_.emplace(*entry.key, &entry);
+        unlist(replaced);
+        replaced.state = State::deleted;
+        replaced.creator_watch.reset();
+        touch(replaced);
+        watchers_.tell(Event::replaced, replaced);
         replaced.key.reset();
-        remove(replaced);
+        if (replaced.attachments.empty()) erase(replaced);
     }
     entry.state = State::live;
     entry.staging_attachment = 0;
-    entry.changed_usec = now_usec();
+    entry.staged_charge.release();
+    touch(entry);
+    relist(entry);
     announce(*entry.key);
+    watchers_.tell(Event::published, entry);
+}
+
+void Registry::renew(Entry& entry) {
+    unlist(entry);
+    entry.lease_end = boot_usec() + entry.lease_usec;
+    relist(entry);
+}
+
+void Registry::sealed(Entry& entry) {
+    touch(entry);
+    if (entry.state == State::live) watchers_.tell(Event::sealed, entry);
+}
+
+bool Registry::expire(std::int64_t now, int at_most) {
+    for (; at_most > 0; at_most--) {
+        if (leases_.empty() || leases_.begin()->first > now) return false;
+        remove(*leases_.begin()->second, Event::expired);
+    }
+    return true;
+}
+
+std::int64_t Registry::evictable_bytes() const {
+    std::int64_t bytes = 0;
+    for (const auto& [account, evictables] : evictables_) bytes += evictables.bytes;
+    return bytes;
+}
+
+std::int64_t Registry::evictable_bytes(std::uint32_t account) const {
+    auto found = evictables_.find(account);
+    return found == evictables_.end() ? 0 : found->second.bytes;
+}
+
+std::int64_t Registry::evict(std::optional<std::uint32_t> account) {
+    std::pair<std::int64_t, Entry*> oldest{INT64_MAX, nullptr};
+    for (const auto& [uid, evictables] : evictables_) {
+        if (!account || *account == uid) oldest = std::min(oldest, *evictables.by_last_use.begin());
+    }
+    if (!oldest.second) return 0;
+    std::int64_t bytes = oldest.second->bytes_charge.amount();
+    remove(*oldest.second, Event::evicted);
+    return bytes;
+}
+
+void Registry::touch(Entry& entry) {
+    entry.changed_usec = now_usec();
+}
+
+// Takes an entry out of the orders by lease and by last use; relist() puts it in where it now belongs.
+void Registry::unlist(Entry& entry) {
+    if (entry.lease_end != 0) leases_.erase({entry.lease_end, &entry});
+    if (!entry.evictable) return;
+    auto account = evictables_.find(entry.bytes_charge.uid());
+    if (account == evictables_.end() || account->second.by_last_use.erase({entry.last_used, &entry}) == 0) return;
+    account->second.bytes -= entry.bytes_charge.amount();
+    if (account->second.by_last_use.empty()) evictables_.erase(account);
+}
+
+void Registry::relist(Entry& entry) {
+    if (entry.state == State::deleted) return;
+    if (entry.lifetime == Lifetime::lease) {
+        leases_.emplace(entry.lease_end, &entry);
+        if (lease_changed_ && leases_.begin()->second == &entry) lease_changed_();
+    }
+    if (!entry.evictable || entry.state != State::live || !entry.attachments.empty()) return;
+    Evictables& account = evictables_[entry.bytes_charge.uid()];
+    account.by_last_use.emplace(entry.last_used, &entry);
+    account.bytes += entry.bytes_charge.amount();
 }
 
 void Registry::forget_key(Entry& entry) {
@@ -170,9 +286,9 @@ void Registry::forget_key(Entry& entry) {
 }
 
 void Registry::erase(Entry& entry) {
-    std::shared_ptr<Memory> memory = std::move(entry.memory);
+    Remains remains{std::move(entry.memory), std::move(entry.segment_charge), std::move(entry.bytes_charge)};
     by_id_.erase(entry.id);
-    if (release_) release_(std::move(memory));
+    if (release_) release_(std::move(remains));
 }
 
 void Registry::announce(const std::string& key) {

@@ -8,17 +8,26 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <set>
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
+#include <vector>
 
 #include "memory.hpp"
 #include "policy.hpp"
 #include "quota.hpp"
 #include "result.hpp"
 #include "types.hpp"
+#include "watchers.hpp"
 
 namespace shmd {
+
+/// Microseconds of CLOCK_BOOTTIME: time that goes on in suspend and that nobody sets.
+[[nodiscard]] std::int64_t boot_usec();
+
+struct Attachment;
 
 /// One segment. Handlers read it; the Registry alone changes it.
 struct Entry {
@@ -29,9 +38,14 @@ struct Entry {
     std::int32_t creator_pid = 0;
     State state = State::live;
     Lifetime lifetime = Lifetime::persistent;
-    bool sealed = false;
-    std::uint32_t staging_attachment = 0;  // while staged: ends with this one
-    std::int64_t attachments = 0;
+    std::int64_t lease_usec = 0;  // with Lifetime::lease
+    std::int64_t lease_end = 0;   // of boot_usec()
+    bool evictable = false;
+    std::int64_t last_used = 0;                  // of boot_usec(): the last end of an attachment, or the creation
+    std::weak_ptr<void> creator;                 // the creating process, as long as something watches it
+    std::shared_ptr<void> creator_watch;         // with Lifetime::creator
+    std::uint32_t staging_attachment = 0;        // while staged: ends with this one
+    std::vector<const Attachment*> attachments;  // in no order
     std::int64_t created_usec = 0;
     std::optional<std::int64_t> attached_usec;
     std::optional<std::int64_t> detached_usec;
@@ -40,28 +54,54 @@ struct Entry {
     std::shared_ptr<Memory> memory;
     Charge segment_charge;
     Charge bytes_charge;
+    Charge staged_charge;  // while staged
 
+    [[nodiscard]] bool sealed() const { return memory->sealed(); }
     /// What clients are told.
     [[nodiscard]] Segment describe() const;
 };
 
 /// The attachments of one connection. They all end when Registry::detach_all() is called, which its owner must do.
-class Holder {
+class HeldAttachments {
   public:
-    Holder() = default;
-    Holder(const Holder&) = delete;
-    Holder& operator=(const Holder&) = delete;
-    [[nodiscard]] bool holds(std::uint32_t attachment) const { return attachments_.contains(attachment); }
+    /// Whose connection it is.
+    HeldAttachments(std::int32_t pid, std::uint32_t uid) : pid_(pid), uid_(uid) {}
+    HeldAttachments(const HeldAttachments&) = delete;
+    HeldAttachments& operator=(const HeldAttachments&) = delete;
+
+    [[nodiscard]] bool holds(std::uint32_t attachment) const { return ids_.contains(attachment); }
+    [[nodiscard]] std::int32_t pid() const { return pid_; }
+    [[nodiscard]] std::uint32_t uid() const { return uid_; }
 
   private:
     friend class Registry;
-    std::unordered_set<std::uint32_t> attachments_;
+    std::int32_t pid_;
+    std::uint32_t uid_;
+    std::unordered_set<std::uint32_t> ids_;
+};
+
+/// One grant.
+struct Attachment {
+    std::uint32_t id = 0;
+    Entry* entry = nullptr;
+    const HeldAttachments* holder = nullptr;
+    Access access = Access::read;
+    std::int64_t since_usec = 0;  // of CLOCK_REALTIME
+    std::size_t place = 0;        // in the entry's list
+    Charge charge{};
+};
+
+/// What a segment that is gone leaves behind: memory that others may still have mapped, and what it is charged as.
+struct Remains {
+    std::shared_ptr<Memory> memory;
+    Charge segment_charge;
+    Charge bytes_charge;
 };
 
 class Registry {
   public:
-    /// release: takes the memory of a segment that is gone; freeing it may take long. Left out, it is freed at once.
-    explicit Registry(std::function<void(std::shared_ptr<Memory>)> release = {});
+    /// release: takes what is left of a segment that is gone; freeing it may take long. Left out, it is freed at once.
+    explicit Registry(std::function<void(Remains)> release = {});
     Registry(const Registry&) = delete;
     Registry& operator=(const Registry&) = delete;
 
@@ -78,13 +118,44 @@ class Registry {
     Entry& add(std::unique_ptr<Entry> entry);
 
     /// Begins an attachment and returns its id.
-    std::uint32_t attach(Entry& entry, Holder& holder, Charge charge);
+    std::uint32_t attach(Entry& entry, HeldAttachments& holder, Access access, Charge charge);
     /// Ends one attachment of this holder. Segments that lived only for it go.
-    void detach(Holder& holder, std::uint32_t attachment);
-    void detach_all(Holder& holder);
+    void detach(HeldAttachments& holder, std::uint32_t attachment);
+    void detach_all(HeldAttachments& holder);
 
-    /// Takes key and visibility away. The entry goes now, or with its last attachment.
-    void remove(Entry& entry);
+    /// Takes key and visibility away. The entry goes now, or with its last attachment. why: deleted, expired or evicted.
+    void remove(Entry& entry, Event why = Event::deleted);
+
+    /// Every change of owner, mode, labels, entries, lifetime or evictability goes through here. change: is given the
+    /// entry and must not throw.
+    template <typename F>
+    void change(Entry& entry, const F& change) {
+        unlist(entry);
+        change(entry);
+        touch(entry);
+        relist(entry);
+        watchers_.tell(Event::changed, entry);
+    }
+    /// Begins the lease anew.
+    void renew(Entry& entry);
+    /// Memory of a live segment was sealed.
+    void sealed(Entry& entry);
+
+    /// The end of the earliest lease, of boot_usec(); 0 when there is none.
+    [[nodiscard]] std::int64_t next_lease_end() const { return leases_.empty() ? 0 : leases_.begin()->first; }
+    /// Called when next_lease_end() may have changed.
+    void on_lease_change(std::function<void()> changed) { lease_changed_ = std::move(changed); }
+    /// Removes segments whose leases have run out, at most so many. True when there may be more.
+    bool expire(std::int64_t now, int at_most);
+
+    /// Bytes of all that can be evicted now; of one account alone.
+    [[nodiscard]] std::int64_t evictable_bytes() const;
+    [[nodiscard]] std::int64_t evictable_bytes(std::uint32_t account) const;
+    /// Drops the evictable segment that is longest out of use, of this account or of all. Its bytes; 0 when there is
+    /// none.
+    std::int64_t evict(std::optional<std::uint32_t> account = std::nullopt);
+
+    [[nodiscard]] Watchers& watchers() { return watchers_; }
 
     /// Makes a staged segment live under this key. A segment that has the key is removed.
     void publish(Entry& entry, std::string key);
@@ -105,23 +176,30 @@ class Registry {
     [[nodiscard]] std::size_t size() const { return by_id_.size(); }
 
   private:
-    struct Attachment {
-        Entry* entry;
-        Charge charge;
-    };
-
     void erase(Entry& entry);
     void forget_key(Entry& entry);
     void announce(const std::string& key);
+    void touch(Entry& entry);
+    void unlist(Entry& entry);
+    void relist(Entry& entry);
     std::uint32_t fresh_attachment_id();
 
-    std::function<void(std::shared_ptr<Memory>)> release_;
+    std::function<void(Remains)> release_;
+    std::function<void()> lease_changed_;
     std::int64_t next_id_;
     std::uint32_t last_attachment_;
     std::map<std::int64_t, std::unique_ptr<Entry>> by_id_;
     std::unordered_map<std::string_view, Entry*> by_key_;  // views into the entries
     std::unordered_map<std::uint32_t, Attachment> attachments_;
     std::multimap<std::string, std::function<void()>> waiting_;
+    std::set<std::pair<std::int64_t, Entry*>> leases_;  // by lease_end
+    // What can be evicted of one account, the longest out of use first.
+    struct Evictables {
+        std::set<std::pair<std::int64_t, Entry*>> by_last_use;
+        std::int64_t bytes = 0;
+    };
+    std::map<std::uint32_t, Evictables> evictables_;
+    Watchers watchers_;
 };
 
 }  // namespace shmd

@@ -48,13 +48,17 @@ int populate(int fd, std::int64_t offset, std::int64_t length) {
 
 }  // namespace
 
-Result<Memory> Memory::create(std::string_view name, std::int64_t size) {
+Result<Memory> Memory::create(std::string_view name, std::int64_t size, bool sealable) {
     UniqueFd fd(::memfd_create(memfd_name(name).c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
     if (!fd) return refusal(errno, size);
     if (::ftruncate(fd.get(), size) != 0) return refusal(errno, size);
     if (::fchmod(fd.get(), 0600) != 0) return refusal(errno, size);
-    if (::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0) return refusal(errno, size);
-    return Memory(std::move(fd), size);
+    int seals = F_SEAL_SHRINK | F_SEAL_GROW | (sealable ? 0 : F_SEAL_SEAL);
+    if (::fcntl(fd.get(), F_ADD_SEALS, seals) != 0) return refusal(errno, size);
+    // The descriptor that memfd_create(2) gives could never take the lease that in_use() asks for; a second one can.
+    auto kept = Memory(std::move(fd), size).grant(Access::write);
+    if (!kept) return std::move(kept).error();
+    return Memory(*std::move(kept), size);
 }
 
 Result<UniqueFd> Memory::grant(Access access) const {
@@ -63,6 +67,28 @@ Result<UniqueFd> Memory::grant(Access access) const {
     UniqueFd granted(::open(path, (access == Access::write ? O_RDWR : O_RDONLY) | O_CLOEXEC));
     if (!granted) return refusal(errno, size_);
     return granted;
+}
+
+Result<void> Memory::seal() {
+    if (::fcntl(fd_.get(), F_ADD_SEALS, F_SEAL_WRITE) == 0 || sealed()) return {};
+    // EPERM: F_SEAL_SEAL is set. EBUSY: a writable mapping, or pages that the kernel itself is busy with.
+    if (::fcntl(fd_.get(), F_GET_SEALS) & F_SEAL_SEAL) return Error{ErrorCode::not_sealable};
+    return Error::segment_busy({});
+}
+
+bool Memory::sealed() const {
+    return (::fcntl(fd_.get(), F_GET_SEALS) & F_SEAL_WRITE) != 0;
+}
+
+// A write lease is given to the only one who has the file open, mappings included (fcntl(2), F_SETLEASE).
+bool Memory::in_use() const {
+    if (::fcntl(fd_.get(), F_SETLEASE, F_WRLCK) != 0) return true;
+    (void)::fcntl(fd_.get(), F_SETLEASE, F_UNLCK);
+    return false;
+}
+
+void Memory::drop_pages() {
+    (void)::fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, size_);
 }
 
 Error Memory::no_descriptors() {

@@ -15,10 +15,24 @@ class Memory {
   public:
     /// Makes `size` bytes (at least 1) of zeros, of which none is reserved yet. The name shows in /proc/PID/maps.
     /// The inode is made 0600, so that only this daemon's user can re-open a grant with more than it was granted.
-    static Result<Memory> create(std::string_view name, std::int64_t size);
+    /// sealable false: no seal can ever be added, seal() and a writer's own included.
+    static Result<Memory> create(std::string_view name, std::int64_t size, bool sealable = true);
 
     /// A new descriptor that allows just this. Refuses with QuotaExceeded{fileDescriptors} when there are no more.
     [[nodiscard]] Result<UniqueFd> grant(Access access) const;
+
+    /// Makes the content immutable for ever. Refuses with SegmentBusy, its holders left to the caller, while somebody
+    /// has it mapped for writing, and with NotSealable.
+    Result<void> seal();
+    /// Asks the kernel: a writer may have sealed it.
+    [[nodiscard]] bool sealed() const;
+
+    /// True when some other descriptor or mapping of it is there, in any process. While nobody has it, nobody can get it
+    /// but by grant().
+    [[nodiscard]] bool in_use() const;
+    /// Gives the pages back, unless it is sealed. For memory that nobody has: what only names it (O_PATH) must not
+    /// keep it.
+    void drop_pages();
 
     [[nodiscard]] std::int64_t size() const { return size_; }
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <asio/co_spawn.hpp>
+#include <asio/post.hpp>
 #include <asio/redirect_error.hpp>
 #include <asio/use_awaitable.hpp>
 #include <cerrno>
@@ -23,6 +24,12 @@ constexpr int connections_a_turn = 16;
 // Without descriptors nobody can be accepted; closing connections give some back.
 constexpr auto no_descriptors_pause = std::chrono::milliseconds(100);
 
+// Below this much free memory the evictable goes: a sixteenth of the machine's.
+std::int64_t low_memory_bytes() {
+    static const std::int64_t bytes = std::int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE) / 16;
+    return bytes;
+}
+
 void rethrow(std::exception_ptr failure) {
     if (failure) std::rethrow_exception(failure);
 }
@@ -31,13 +38,71 @@ void rethrow(std::exception_ptr failure) {
 
 Server::Server(const ServerOptions& options)
     : options_(options),
-      quota_(options.limits, ::geteuid()),
-      registry_([this](std::shared_ptr<Memory> memory) { workers_.release(std::move(memory)); }),
-      handlers_(registry_, quota_),
+      quota_(options.settings.limits, ::geteuid()),
+      lingering_(workers_),
+      registry_([this](Remains remains) { lingering_.take(std::move(remains)); }),
+      handlers_(registry_, quota_, options.settings.policy),
       context_{handlers_, quota_, workers_, log_},
       processes_(loop_.get_executor()),
       signals_(loop_, SIGTERM, SIGINT),
-      stall_timer_(loop_) {}
+      hangup_(loop_, SIGHUP),
+      stall_timer_(loop_),
+      memory_timer_(loop_),
+      leases_(loop_, registry_) {
+    apply(options.settings);
+    handlers_.set_operations({[this](std::int32_t pid) { return disconnect(pid); }, [this] { return reload(); },
+                              [](const std::string& level) { spdlog::set_level(spdlog::level::from_str(level)); }});
+}
+
+void Server::apply(const Settings& settings) {
+    options_.settings = settings;
+    quota_.set_limits(settings.limits);
+    handlers_.set_policy(settings.policy);
+    spdlog::set_level(spdlog::level::from_str(settings.log_level));
+}
+
+std::optional<std::string> Server::reload() try {
+    if (!options_.reload) return "there is nothing to reload";
+    apply(options_.reload());
+    spdlog::info("configuration reloaded");
+    return std::nullopt;
+} catch (const std::runtime_error& error) {
+    spdlog::error("configuration not reloaded, all stays as it was: {}", error.what());
+    return error.what();
+}
+
+void Server::await_hangup() {
+    hangup_.async_wait([this](asio::error_code error, int) {
+        if (error) return;
+        (void)reload();
+        await_hangup();
+    });
+}
+
+int Server::disconnect(std::int32_t pid) {
+    int connections = 0;
+    for (const auto& session : sessions_) {
+        if (session->pid() != pid) continue;
+        connections++;
+        // Later: one of them may be waiting for this answer.
+        asio::post(loop_, [session] { session->hang_up(); });
+    }
+    return connections;
+}
+
+// Gives back what deleted segments held once nobody has it mapped any more, and drops the evictable before the machine
+// runs out of memory.
+asio::awaitable<void> Server::look_after_memory() {
+    while (!stopping_) {
+        memory_timer_.expires_after(lingering_.empty() ? std::chrono::milliseconds(1000) : Lingering::interval);
+        asio::error_code ignored;
+        co_await memory_timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+        lingering_.look();
+        while (registry_.evictable_bytes() > 0 && available_memory() < low_memory_bytes() && registry_.evict() > 0) {
+            co_await asio::post(loop_, asio::use_awaitable);
+        }
+    }
+}
 
 void Server::run(std::vector<Listener> listeners) {
     signals_.async_wait([this](asio::error_code error, int signal) {
@@ -50,6 +115,9 @@ void Server::run(std::vector<Listener> listeners) {
         spdlog::info("listening on {}", listener.path());
     }
     asio::co_spawn(loop_, watch_stalled(), rethrow);
+    asio::co_spawn(loop_, look_after_memory(), rethrow);
+    await_hangup();
+    leases_.start();
     spdlog::info("ready");
     ::sd_notify(0, "READY=1");
     // What gets out of a handler is a bug: better to end here than to go on with a state that nobody knows.
@@ -63,6 +131,10 @@ void Server::stop(int signal) {
     for (auto& acceptor : acceptors_) acceptor->close();
     stopping_ = true;
     stall_timer_.cancel();
+    memory_timer_.cancel();
+    asio::error_code ignored;
+    hangup_.cancel(ignored);
+    leases_.stop();
     for (const auto& session : sessions_) session->close();
 }
 
@@ -131,10 +203,10 @@ void Server::refuse(int socket, const Error& error) {
 
 asio::awaitable<void> Server::watch_stalled() {
     while (!stopping_) {
-        stall_timer_.expires_after(std::max(options_.message_timeout / 4, std::chrono::seconds(1)));
+        stall_timer_.expires_after(std::max(options_.settings.message_timeout / 4, std::chrono::seconds(1)));
         asio::error_code ignored;
         co_await stall_timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-        auto before = std::chrono::steady_clock::now() - options_.message_timeout;
+        auto before = std::chrono::steady_clock::now() - options_.settings.message_timeout;
         for (const auto& session : sessions_) session->close_if_stalled(before);
     }
 }

@@ -7,11 +7,16 @@
 #include <asio/signal_set.hpp>
 #include <asio/steady_timer.hpp>
 #include <chrono>
+#include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 #include <unordered_set>
 #include <vector>
 
 #include "handlers.hpp"
+#include "lease_timer.hpp"
+#include "lingering.hpp"
 #include "listener.hpp"
 #include "log_limit.hpp"
 #include "process_watch.hpp"
@@ -22,10 +27,19 @@
 
 namespace shmd {
 
-struct ServerOptions {
+/// What can be changed while the server runs.
+struct Settings {
     Limits limits;
+    KeyPolicy policy{};
     /// How long a message may take from its first byte to its last.
     std::chrono::seconds message_timeout{30};
+    std::string log_level = "info";
+};
+
+struct ServerOptions {
+    Settings settings;
+    /// Reads the settings anew. Throws std::runtime_error with a text for people.
+    std::function<Settings()> reload{};
 };
 
 class Server {
@@ -47,21 +61,30 @@ class Server {
     Result<std::shared_ptr<ProcessWatch>> watch_process(int socket, const Peer& peer);
     void warn(const char* what, const char* why) noexcept;
     void refuse(int socket, const Error& error);
+    void apply(const Settings& settings);
+    std::optional<std::string> reload();
+    int disconnect(std::int32_t pid);
+    void await_hangup();
+    asio::awaitable<void> look_after_memory();
     void stop(int signal);
 
     ServerOptions options_;
     asio::io_context loop_{1};
     LogLimit log_;
     Quota quota_;
+    Workers workers_;
+    Lingering lingering_;
     Registry registry_;
     Handlers handlers_;
-    Workers workers_;  // its threads may be at work for a session: they end before what that uses
     SessionContext context_;
     ProcessWatches processes_;
     std::vector<std::unique_ptr<Acceptor>> acceptors_;
     std::unordered_set<std::shared_ptr<Session>> sessions_;
     asio::signal_set signals_;
+    asio::signal_set hangup_;
     asio::steady_timer stall_timer_;
+    asio::steady_timer memory_timer_;
+    LeaseTimer leases_;
     bool stopping_ = false;
 };
 

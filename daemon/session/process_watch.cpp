@@ -40,8 +40,42 @@ void ProcessWatch::start() {
         auto self = weak.lock();
         if (!self || error) return;
         self->thought_alive_ = false;
-        for (const Callback& died : self->callbacks_) died();
+        self->tell_of_death();
     });
+}
+
+// In the list as long as somebody keeps it and the process lives.
+struct ProcessWatch::Registration {
+    std::shared_ptr<ProcessWatch> watch;
+    Callback died;
+    std::list<Registration*>::iterator place;
+    bool listed = true;
+
+    Registration(std::shared_ptr<ProcessWatch> w, Callback d)
+        : watch(std::move(w)),
+          died(std::move(d)),
+          place(watch->registrations_.insert(watch->registrations_.end(), this)) {}
+    Registration(const Registration&) = delete;
+    Registration& operator=(const Registration&) = delete;
+    ~Registration() {
+        if (listed) watch->registrations_.erase(place);
+    }
+};
+
+std::shared_ptr<void> ProcessWatch::when_dead(Callback died) {
+    if (!thought_alive_ || !pidfd_.is_open()) return nullptr;
+    return std::make_shared<Registration>(shared_from_this(), std::move(died));
+}
+
+// A callback may drop its own registration and those of others.
+void ProcessWatch::tell_of_death() {
+    while (!registrations_.empty()) {
+        Registration& next = *registrations_.front();
+        registrations_.pop_front();
+        next.listed = false;
+        Callback died = std::move(next.died);
+        died();
+    }
 }
 
 bool ProcessWatch::process_lives() {

@@ -8,23 +8,22 @@
 #include <memory>
 #include <unordered_map>
 
+#include "handlers.hpp"
 #include "policy.hpp"
 #include "unique_fd.hpp"
 
 namespace shmd {
 
 /// One process. Held by its sessions; the last one to let go ends the watch.
-class ProcessWatch : public std::enable_shared_from_this<ProcessWatch> {
+class ProcessWatch : public ProcessLife, public std::enable_shared_from_this<ProcessWatch> {
   public:
     using Callback = std::function<void()>;
-    using Place = std::list<Callback>::iterator;
 
     /// pidfd: empty for a process that is dead already, and for one that cannot be watched.
     ProcessWatch(const asio::any_io_executor& executor, UniqueFd pidfd, bool alive);
 
-    /// Called from the event loop when the process is dead. Remove it before what it refers to goes.
-    Place add(Callback died) { return callbacks_.insert(callbacks_.end(), std::move(died)); }
-    void remove(Place place) { callbacks_.erase(place); }
+    /// Also keeps the watch going as long as the caller keeps what it gets.
+    std::shared_ptr<void> when_dead(Callback died) override;
 
     void start();
     /// False once the death is known here.
@@ -33,8 +32,11 @@ class ProcessWatch : public std::enable_shared_from_this<ProcessWatch> {
     [[nodiscard]] bool process_lives();
 
   private:
+    void tell_of_death();
+
     asio::posix::stream_descriptor pidfd_;
-    std::list<Callback> callbacks_;
+    struct Registration;
+    std::list<Registration*> registrations_;
     bool thought_alive_;
 };
 

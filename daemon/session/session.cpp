@@ -38,16 +38,15 @@ Session::Session(Socket socket, std::shared_ptr<ProcessWatch> process, Peer peer
     : socket_(std::move(socket)),
       process_(std::move(process)),
       context_(context),
-      client_{std::move(peer), endpoint},
+      client_(std::move(peer), endpoint, process_),
       connection_charge_(std::move(charge)) {
     // EOF does not tell of a peer's death while a child of its holds the socket too. What the peer sent before is still
     // read; then the shutdown looks like EOF.
-    death_callback_ = process_->add([this] { ::shutdown(socket_.native_handle(), SHUT_RDWR); });
+    death_watch_ = process_->when_dead([this] { hang_up(); });
     if (!process_->thought_alive()) ::shutdown(socket_.native_handle(), SHUT_RDWR);
 }
 
 Session::~Session() {
-    process_->remove(death_callback_);
     context_.handlers.end(client_);
 }
 
@@ -66,6 +65,10 @@ void Session::start(std::function<void(Session&)> on_end) {
     asio::co_spawn(socket_.get_executor(), run(), std::move(ended));
 }
 
+void Session::hang_up() {
+    ::shutdown(socket_.native_handle(), SHUT_RDWR);
+}
+
 void Session::close() {
     asio::error_code ignored;
     socket_.close(ignored);
@@ -74,7 +77,7 @@ void Session::close() {
 void Session::close_if_stalled(std::chrono::steady_clock::time_point before) {
     if (!message_began_ || *message_began_ > before) return;
     complain("a message that was begun and not ended in time");
-    ::shutdown(socket_.native_handle(), SHUT_RDWR);
+    hang_up();
 }
 
 void Session::complain(std::string_view what) noexcept try {
@@ -208,6 +211,7 @@ asio::awaitable<bool> Session::finish() {
         if (peer_gone_) co_return false;
         if (work->call.flags.oneway) co_return true;
         if (auto* listing = std::get_if<Listing>(&outcome)) co_return co_await send_listing(std::move(*listing));
+        if (auto* watching = std::get_if<Watching>(&outcome)) co_return co_await watch(std::move(*watching));
         Progress progress = answer(std::move(outcome));
         if (progress != Progress::waiting) co_return progress == Progress::done;
     }
@@ -286,7 +290,7 @@ asio::awaitable<Outcome> Session::wait_for_key(const Call& call, WaitForKey wait
 
 asio::awaitable<bool> Session::send_listing(Listing listing) {
     std::string batch;
-    std::optional<Segment> current;
+    std::optional<ReplyBody> current;
     bool any = false;
     for (;;) {
         int budget = listing_budget;
@@ -295,7 +299,7 @@ asio::awaitable<bool> Session::send_listing(Listing listing) {
         if (next || at_end) {
             if (current) {
                 if (!batch.empty()) batch.push_back('\0');
-                batch += encode_reply(SegmentReply{std::move(current)}, !at_end);
+                batch += encode_reply(*current, !at_end);
                 any = true;
             }
             current = std::move(next);

@@ -44,6 +44,11 @@ class Session : public std::enable_shared_from_this<Session> {
     /// Ends the session soon.
     void close();
 
+    /// Lets the peer see the end of the file; the session ends when it has served what was sent before.
+    void hang_up();
+
+    [[nodiscard]] std::int32_t pid() const { return client_.peer.pid; }
+
     /// Closes a connection whose peer began a message before this moment and has not ended it.
     void close_if_stalled(std::chrono::steady_clock::time_point before);
 
@@ -60,6 +65,10 @@ class Session : public std::enable_shared_from_this<Session> {
     asio::awaitable<Outcome> create(std::unique_ptr<PendingCreate> pending);
     asio::awaitable<Outcome> wait_for_key(const Call& call, WaitForKey wait);
     asio::awaitable<bool> send_listing(Listing listing);
+    asio::awaitable<bool> watch(Watching watching);
+    asio::awaitable<bool> send_events(Watcher& watcher);
+    asio::awaitable<bool> send_present(const std::string& prefix);
+    asio::awaitable<bool> send_batch(std::string batch);
     asio::awaitable<bool> flush();
     asio::awaitable<bool> wait_until_read();
     asio::awaitable<void> yield();
@@ -77,9 +86,9 @@ class Session : public std::enable_shared_from_this<Session> {
 
     Socket socket_;
     std::shared_ptr<ProcessWatch> process_;
-    ProcessWatch::Place death_callback_;
     SessionContext& context_;
     Client client_;
+    std::shared_ptr<void> death_watch_;
     Charge connection_charge_;
     Charge buffer_charge_;
     FrameReader reader_{0};

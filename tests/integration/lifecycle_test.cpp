@@ -205,8 +205,17 @@ TEST_CASE("a deleted segment stays with those attached, and can still be opened 
     CHECK(client.call(create("a")).value().segment.id != id);
     REQUIRE_FALSE(client.call(Delete{{"a", std::nullopt}}).is_error());
     client.close();
-    expect_return_to(daemon, before);
+    // Nobody is attached, but the memory is not free: it stays on the account as long as somebody has it.
+    Snapshot kept = wait_until(daemon, "no attachments", [](const Snapshot& now) { return now.status.attachments == 0; });
+    CHECK(kept.status.bytes == before.status.bytes + 4096);
     CHECK(std::string(memory.data()) == "kept");
+    made.fds.clear();
+    opened.fds.clear();
+    CHECK(settled(daemon).status.bytes == before.status.bytes + 4096);
+    {
+        Mapping last = std::move(memory);
+    }
+    expect_return_to(daemon, before);
 }
 
 TEST_CASE("Create with any opens what is there and says so") {

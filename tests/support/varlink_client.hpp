@@ -37,6 +37,30 @@ struct ReplyTo<List> : std::type_identity<SegmentReply> {};
 template <>
 struct ReplyTo<Delete> : std::type_identity<Empty> {};
 template <>
+struct ReplyTo<SetAttributes> : std::type_identity<SegmentReply> {};
+template <>
+struct ReplyTo<Renew> : std::type_identity<SegmentReply> {};
+template <>
+struct ReplyTo<Seal> : std::type_identity<SegmentReply> {};
+template <>
+struct ReplyTo<Watch> : std::type_identity<WatchReply> {};
+template <>
+struct ReplyTo<ListSegments> : std::type_identity<SegmentStatusReply> {};
+template <>
+struct ReplyTo<GetSegment> : std::type_identity<SegmentStatusReply> {};
+template <>
+struct ReplyTo<ForceDelete> : std::type_identity<Empty> {};
+template <>
+struct ReplyTo<Disconnect> : std::type_identity<Disconnected> {};
+template <>
+struct ReplyTo<Evict> : std::type_identity<Evicted> {};
+template <>
+struct ReplyTo<Reload> : std::type_identity<Empty> {};
+template <>
+struct ReplyTo<SetLogLevel> : std::type_identity<Empty> {};
+template <>
+struct ReplyTo<Drain> : std::type_identity<Empty> {};
+template <>
 struct ReplyTo<GetStatus> : std::type_identity<Status> {};
 template <>
 struct ReplyTo<GetUsage> : std::type_identity<UsageReply> {};

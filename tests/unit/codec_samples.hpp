@@ -14,6 +14,10 @@ namespace shmd::test {
 
 // ---- Samples ----
 
+inline std::vector<AclEntry> full_acl() {
+    return {{AclEntry::Kind::user, 1000, Access::read}, {AclEntry::Kind::group, 4294967295U, Access::write}};
+}
+
 inline Segment full_segment() {
     Segment segment;
     segment.id = 7;
@@ -35,6 +39,9 @@ inline Segment full_segment() {
     segment.expires_usec = 1'700'000'000'000'004;
     segment.evictable = true;
     segment.labels = {{"codec", "h264"}, {"größe", "…"}};
+    segment.lifetime = Lifetime::lease;
+    segment.lease_usec = 60'000'000;
+    segment.acl = full_acl();
     return segment;
 }
 
@@ -46,8 +53,8 @@ inline Segment bare_segment() {
 }
 
 inline Create full_create() {
-    return {"frame/0",         4096, 0644, CreateMode::any, Access::read, Reserve::populate, false, Lifetime::attached,
-            Labels{{"a", "b"}}};
+    return {"frame/0",         4096, 0644, CreateMode::any, Access::read, Reserve::populate, false, Lifetime::lease,
+            Labels{{"a", "b"}}, 60'000'000, true,           false,        full_acl()};
 }
 
 /// One full and, where it differs, one bare sample of every call.
@@ -56,7 +63,7 @@ inline std::vector<CallBody> sample_calls() {
             GetInterfaceDescription{"io.shmd.Segments"},
             full_create(),
             Create{std::nullopt, 1},
-            Open{{"k", std::nullopt}, Access::write, 500'000},
+            Open{{"k", std::nullopt}, Access::write, 500'000, true},
             Open{{std::nullopt, 7}, Access::read},
             Detach{4294967295U},
             Publish{9, "k", true},
@@ -67,12 +74,38 @@ inline std::vector<CallBody> sample_calls() {
             List{},
             Delete{{"k", std::nullopt}},
             Delete{{std::nullopt, 7}},
+            SetAttributes{{"k", std::nullopt}, 0644, 1000, 1001, Lifetime::lease, 60'000'000, true, Labels{{"a", "b"}},
+                          std::vector<std::string>{"c"}, full_acl()},
+            SetAttributes{{std::nullopt, 7}},
+            Renew{{"k", std::nullopt}},
+            Renew{{std::nullopt, 7}},
+            Seal{{"k", std::nullopt}},
+            Seal{{std::nullopt, 7}},
+            Watch{"frame/"},
+            Watch{},
             GetStatus{},
-            GetUsage{}};
+            GetUsage{},
+            ListSegments{"frame/"},
+            ListSegments{},
+            GetSegment{{"k", std::nullopt}},
+            GetSegment{{std::nullopt, 7}},
+            ForceDelete{{"k", std::nullopt}},
+            ForceDelete{{std::nullopt, 7}},
+            Disconnect{4242},
+            Evict{4096},
+            Evict{},
+            Reload{},
+            SetLogLevel{"debug"},
+            Drain{true}};
 }
 
 inline Status full_status() {
-    return {"1.2.3", 99, 1'700'000'000'000'000, 1, 2, 3, 4, 5, 6, 7, 8};
+    return {"1.2.3", 99, 1'700'000'000'000'000, 1, 2, 3, 4, 5, 6, 7, 8, true};
+}
+
+inline SegmentStatusReply full_segment_status() {
+    return {SegmentStatus{7, "frame/0", 4097, 0640, 1000, 1001, State::live, true, true, 1'700'000'000'000'000,
+                          {{9, 4242, 1000, "reader", Access::read, 1'700'000'000'000'001}}}};
 }
 
 inline UsageReply full_usage() {
@@ -85,10 +118,18 @@ inline std::string sample_reply(const std::string& method) {
     if (method == GetInterfaceDescription::method) return encode_reply(InterfaceDescription{"text"});
     if (method == Create::method) return encode_reply(Grant{full_segment(), true, 1, 0});
     if (method == Open::method) return encode_reply(Grant{full_segment(), std::nullopt, 1, 0});
-    if (method == Publish::method || method == Describe::method || method == List::method) {
+    if (method == Publish::method || method == Describe::method || method == List::method ||
+        method == SetAttributes::method || method == Renew::method || method == Seal::method) {
         return encode_reply(SegmentReply{full_segment()});
     }
-    if (method == Detach::method || method == Delete::method) return encode_reply(Empty{});
+    if (method == Detach::method || method == Delete::method || method == ForceDelete::method ||
+        method == Reload::method || method == SetLogLevel::method || method == Drain::method) {
+        return encode_reply(Empty{});
+    }
+    if (method == Watch::method) return encode_reply(WatchReply{Event::replaced, full_segment()});
+    if (method == ListSegments::method || method == GetSegment::method) return encode_reply(full_segment_status());
+    if (method == Disconnect::method) return encode_reply(Disconnected{2});
+    if (method == Evict::method) return encode_reply(Evicted{2, 8192});
     if (method == GetStatus::method) return encode_reply(full_status());
     if (method == GetUsage::method) return encode_reply(full_usage());
     FAIL("a method without a sample of its reply: " << method);
@@ -102,6 +143,14 @@ inline std::vector<Error> sample_errors() {
             Error::invalid_key("!"),
             Error::quota_exceeded("bytes", 2),
             Error::out_of_memory(3),
+            {ErrorCode::segment_sealed, "k", 7},
+            {ErrorCode::not_sealed, "k", 7},
+            {ErrorCode::not_sealable, "k", 7},
+            Error::segment_busy({{4242, 1000, 9, Access::write}}),
+            {ErrorCode::no_lease, "k", 7},
+            {ErrorCode::draining},
+            {ErrorCode::no_such_process, std::nullopt, 4242},
+            {ErrorCode::invalid_configuration, "line 3"},
             Error::permission_denied(),
             Error::invalid_parameter("p"),
             {ErrorCode::interface_not_found, "i"},

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -177,11 +178,27 @@ TEST_CASE("every reply has exactly the fields of the IDL, in its order") {
 TEST_CASE("every struct and enum of the IDL has exactly the fields and values that are sent") {
     std::vector<std::string> checked;
     Json segment = Json::parse(to_json(full_segment()));
-    Json usage = Json::parse(encode_reply(full_usage()))["parameters"]["usage"][0];
+    auto parameters = [](const std::string& reply) { return Json::parse(reply)["parameters"]; };
+    Json status = parameters(encode_reply(full_segment_status()))["segment"];
+    const std::map<std::string, Json> samples{
+        {"Segment", segment},
+        {"Usage", parameters(encode_reply(full_usage()))["usage"][0]},
+        {"SegmentStatus", status},
+        {"Attachment", status["attachments"][0]},
+        {"Holder", parameters(encode_error(Error::segment_busy({{4242, 1000, 9, Access::write}})))["holders"][0]},
+    };
     for (const Idl& idl : all_idl()) {
         for (const auto& [name, fields] : idl.structs) {
             checked.push_back(name);
-            CHECK(names(name == "Segment" ? segment : usage) == names(fields));
+            if (name == "AclEntry") {
+                // Exactly one of uid and gid is sent.
+                CHECK(names(segment["acl"][0]) == std::vector{"uid"s, "access"s});
+                CHECK(names(segment["acl"][1]) == std::vector{"gid"s, "access"s});
+                CHECK(names(fields) == std::vector{"uid"s, "gid"s, "access"s});
+                continue;
+            }
+            REQUIRE(samples.contains(name));
+            CHECK(names(samples.at(name)) == names(fields));
         }
         for (const auto& [name, values] : idl.enums) {
             checked.push_back(name);
@@ -189,9 +206,20 @@ TEST_CASE("every struct and enum of the IDL has exactly the fields and values th
             if (name == "CreateMode") CHECK(values == std::vector{"new"s, "any"s});
             if (name == "Reserve") CHECK(values == std::vector{"lazy"s, "allocate"s, "populate"s});
             if (name == "State") CHECK(values == std::vector{"staged"s, "live"s, "deleted"s});
+            if (name == "Lifetime") CHECK(values == std::vector{"persistent"s, "attached"s, "creator"s, "lease"s});
+            if (name == "Event") {
+                std::vector<std::string> sent;
+                for (int event = 0; event <= static_cast<int>(Event::lost); event++) {
+                    std::string text = encode_reply(WatchReply{static_cast<Event>(event), std::nullopt});
+                    sent.push_back(Json::parse(text)["parameters"]["event"]);
+                }
+                CHECK(values == sent);
+            }
         }
     }
-    CHECK(checked == std::vector{"Segment"s, "Access"s, "CreateMode"s, "Reserve"s, "State"s, "Usage"s});
+    std::sort(checked.begin(), checked.end());
+    CHECK(checked == std::vector{"Access"s, "Access"s, "AclEntry"s, "Attachment"s, "CreateMode"s, "Event"s, "Holder"s,
+                                 "Lifetime"s, "Reserve"s, "Segment"s, "SegmentStatus"s, "State"s, "State"s, "Usage"s});
 }
 
 TEST_CASE("every value in a reply has the type that the IDL gives it") {
@@ -199,9 +227,9 @@ TEST_CASE("every value in a reply has the type that the IDL gives it") {
         if (type.starts_with('?')) type.erase(0, 1);
         if (type == "int") return value.is_number_integer();
         if (type == "bool") return value.is_boolean();
-        if (type == "string" || type == "State") return value.is_string();
+        if (type == "string" || type == "State" || type == "Lifetime" || type == "Event") return value.is_string();
         if (type.starts_with("[]")) return value.is_array();
-        if (type == "[string]string" || type == "Segment") return value.is_object();
+        if (type == "[string]string" || type == "Segment" || type == "SegmentStatus") return value.is_object();
         FAIL("a type that this test does not know: " << type);
         return false;
     };
@@ -236,8 +264,9 @@ TEST_CASE("every error of the IDL has a code, every code is in the IDL, and the 
                 CAPTURE(in_idl.back());
                 CHECK(names(parameters) == names(fields));
                 for (const IdlField& field : fields) {
-                    bool is_int = field.type.ends_with("int");
-                    CHECK((is_int ? parameters[field.name].is_number_integer() : parameters[field.name].is_string()));
+                    const Json& value = parameters[field.name];
+                    bool is_int = field.type.ends_with("int"), is_array = field.type.starts_with("[]");
+                    CHECK((is_int ? value.is_number_integer() : is_array ? value.is_array() : value.is_string()));
                 }
             }
         }

@@ -29,7 +29,7 @@ std::vector<std::string> names(const Json& object) {
 TEST_CASE("every call survives encoding and decoding, with every flag") {
     std::vector<bool> seen(std::variant_size_v<CallBody>);
     for (const CallBody& body : sample_calls()) {
-        bool control = std::holds_alternative<GetStatus>(body) || std::holds_alternative<GetUsage>(body);
+        bool control = std::visit([](const auto& call) { return call.method.starts_with("io.shmd.Control."); }, body);
         for (CallFlags flags : {CallFlags{}, CallFlags{.oneway = true}, CallFlags{.more = true}}) {
             std::string text = encode_call(body, flags);
             CAPTURE(text);
@@ -52,6 +52,12 @@ TEST_CASE("every reply survives encoding and decoding") {
     check_round_trip(Grant{bare_segment(), std::nullopt, 1, 0});
     check_round_trip(SegmentReply{full_segment()});
     check_round_trip(SegmentReply{});
+    check_round_trip(WatchReply{Event::evicted, full_segment()});
+    check_round_trip(WatchReply{Event::ready, std::nullopt});
+    check_round_trip(full_segment_status());
+    check_round_trip(SegmentStatusReply{});
+    check_round_trip(Disconnected{3});
+    check_round_trip(Evicted{3, 4096});
     check_round_trip(full_status());
     check_round_trip(full_usage());
     check_round_trip(UsageReply{});
@@ -142,8 +148,12 @@ TEST_CASE("a reply without one of its fields, or with one of the wrong type, is 
     check_fields(InterfaceDescription{"text"}, {}, "");
     check_fields(Grant{full_segment(), true, 1, 0}, {"created"}, "");
     check_fields(SegmentReply{full_segment()}, {"segment"}, "");
-    check_fields(SegmentReply{full_segment()}, {"key", "attachedUsec", "detachedUsec", "expiresUsec", "labels"},
-                 "/segment");
+    check_fields(SegmentReply{full_segment()}, {"key", "attachedUsec", "detachedUsec", "expiresUsec", "labels", "leaseUsec", "acl"}, "/segment");
+    check_fields(WatchReply{Event::created, full_segment()}, {"segment"}, "");
+    check_fields(full_segment_status(), {"key"}, "/segment");
+    check_fields(full_segment_status(), {}, "/segment/attachments/0");
+    check_fields(Disconnected{1}, {}, "");
+    check_fields(Evicted{1, 2}, {}, "");
     check_fields(full_status(), {}, "");
     check_fields(full_usage(), {}, "");
     check_fields(full_usage(), {}, "/usage/0");

@@ -49,10 +49,10 @@ TEST_CASE("ids rise and are never given again") {
 
 TEST_CASE("removing frees the key at once and keeps the segment for those attached") {
     Registry registry;
-    Holder holder;
+    HeldAttachments holder(1, 1);
     Entry& added = registry.add(entry("a"));
     std::int64_t id = added.id;
-    std::uint32_t attachment = registry.attach(added, holder, {});
+    std::uint32_t attachment = registry.attach(added, holder, Access::read, {});
     registry.remove(added);
     CHECK(registry.find("a") == nullptr);
     REQUIRE(registry.find(id) == &added);
@@ -65,12 +65,12 @@ TEST_CASE("removing frees the key at once and keeps the segment for those attach
 
 TEST_CASE("attachments are counted and end together with their holder's end") {
     Registry registry;
-    Holder one, other;
+    HeldAttachments one(1, 1), other(2, 2);
     Entry& added = registry.add(entry("a"));
     CHECK_FALSE(added.describe().attached_usec);
-    std::uint32_t first = registry.attach(added, one, {});
-    std::uint32_t second = registry.attach(added, one, {});
-    std::uint32_t third = registry.attach(added, other, {});
+    std::uint32_t first = registry.attach(added, one, Access::read, {});
+    std::uint32_t second = registry.attach(added, one, Access::read, {});
+    std::uint32_t third = registry.attach(added, other, Access::read, {});
     CHECK(first != 0);
     CHECK(first != second);
     CHECK(added.describe().attachments == 3);
@@ -89,12 +89,12 @@ TEST_CASE("attachments are counted and end together with their holder's end") {
 
 TEST_CASE("a segment that lives while attached goes with the last attachment") {
     Registry registry;
-    Holder one, other;
+    HeldAttachments one(1, 1), other(2, 2);
     auto made = entry("a");
     made->lifetime = Lifetime::attached;
     Entry& added = registry.add(std::move(made));
-    registry.attach(added, one, {});
-    registry.attach(added, other, {});
+    registry.attach(added, one, Access::read, {});
+    registry.attach(added, other, Access::read, {});
     registry.detach_all(one);
     CHECK(registry.find("a") == &added);
     registry.detach_all(other);
@@ -104,11 +104,11 @@ TEST_CASE("a segment that lives while attached goes with the last attachment") {
 
 TEST_CASE("a staged segment goes with the attachment that stages it, whoever else is attached") {
     Registry registry;
-    Holder creator, helper;
+    HeldAttachments creator(1, 1), helper(2, 2);
     Entry& added = registry.add(staged_entry());
     std::int64_t id = added.id;
-    registry.attach(added, creator, {});
-    registry.attach(added, helper, {});
+    registry.attach(added, creator, Access::read, {});
+    registry.attach(added, helper, Access::read, {});
     registry.detach_all(creator);
     REQUIRE(registry.find(id));
     CHECK(registry.find(id)->state == State::deleted);
@@ -118,9 +118,9 @@ TEST_CASE("a staged segment goes with the attachment that stages it, whoever els
 
 TEST_CASE("publishing gives a staged segment its key and a life of its own") {
     Registry registry;
-    Holder creator;
+    HeldAttachments creator(1, 1);
     Entry& added = registry.add(staged_entry());
-    registry.attach(added, creator, {});
+    registry.attach(added, creator, Access::read, {});
     registry.publish(added, "table");
     CHECK(registry.find("table") == &added);
     CHECK(added.describe().state == State::live);
@@ -130,11 +130,11 @@ TEST_CASE("publishing gives a staged segment its key and a life of its own") {
 
 TEST_CASE("publishing over a key takes it from the segment that had it") {
     Registry registry;
-    Holder reader, creator;
+    HeldAttachments reader(1, 1), creator(2, 2);
     Entry& old_table = registry.add(entry("table"));
-    registry.attach(old_table, reader, {});
+    registry.attach(old_table, reader, Access::read, {});
     Entry& new_table = registry.add(staged_entry());
-    registry.attach(new_table, creator, {});
+    registry.attach(new_table, creator, Access::read, {});
     registry.publish(new_table, "table");
     CHECK(registry.find("table") == &new_table);
     CHECK(old_table.describe().state == State::deleted);
@@ -158,14 +158,14 @@ TEST_CASE("a listing goes through the ids in order") {
 
 TEST_CASE("a waiter is woken when its key appears, by creation or publication, and not after its ticket") {
     Registry registry;
-    Holder creator;
+    HeldAttachments creator(1, 1);
     int woken = 0;
     {
         Registry::Ticket ticket(registry, "a", [&] { woken++; });
         registry.add(entry("b"));
         CHECK(woken == 0);
         Entry& staged = registry.add(staged_entry());
-        registry.attach(staged, creator, {});
+        registry.attach(staged, creator, Access::read, {});
         registry.publish(staged, "a");
         CHECK(woken == 1);
         registry.remove(staged);
@@ -180,7 +180,7 @@ TEST_CASE("a waiter is woken when its key appears, by creation or publication, a
 
 TEST_CASE("the memory of a segment that is gone is handed to the one who frees it") {
     std::vector<std::int64_t> released;
-    Registry registry([&](std::shared_ptr<Memory> memory) { released.push_back(memory->size()); });
+    Registry registry([&](Remains remains) { released.push_back(remains.memory->size()); });
     registry.add(entry("a", 4711));
     registry.remove(*registry.find("a"));
     CHECK(released == std::vector<std::int64_t>{4711});
@@ -192,14 +192,126 @@ TEST_CASE("charges come back when the segment and the attachment are gone") {
     limits.per_uid.fill(100);
     Quota quota(limits, 0);
     Registry registry;
-    Holder holder;
+    HeldAttachments holder(1, 1);
     auto made = entry("a");
     made->segment_charge = quota.charge(1, Resource::segments, 1).value();
     made->bytes_charge = quota.charge(1, Resource::bytes, 10).value();
     Entry& added = registry.add(std::move(made));
-    registry.attach(added, holder, quota.charge(2, Resource::attachments, 1).value());
+    registry.attach(added, holder, Access::read, quota.charge(2, Resource::attachments, 1).value());
     registry.remove(added);
     CHECK(quota.total(Resource::bytes) == 10);
     registry.detach_all(holder);
     CHECK(quota.usage().empty());
+}
+
+TEST_CASE("leases end in the order of their ends, and a renewed one later") {
+    Registry registry;
+    auto leased = [&](const char* key, std::int64_t usec) -> Entry& {
+        auto made = entry(key);
+        made->lifetime = Lifetime::lease;
+        made->lease_usec = usec;
+        return registry.add(std::move(made));
+    };
+    Entry& first = leased("first", 1'000'000);
+    leased("second", 2'000'000);
+    Entry& third = leased("third", 3'000'000);
+    CHECK(registry.next_lease_end() == first.lease_end);
+    CHECK_FALSE(registry.expire(first.lease_end - 1, 10));
+    CHECK(registry.find("first"));
+
+    registry.change(first, [](Entry& changed) { changed.lease_usec = 9'000'000; });
+    registry.renew(first);
+    CHECK_FALSE(registry.expire(third.lease_end, 10));
+    CHECK(registry.find("first"));
+    CHECK_FALSE(registry.find("second"));
+    CHECK_FALSE(registry.find("third"));
+    CHECK(registry.next_lease_end() == first.lease_end);
+}
+
+TEST_CASE("expiry goes on where it stopped") {
+    Registry registry;
+    for (const char* key : {"a", "b", "c"}) {
+        auto made = entry(key);
+        made->lifetime = Lifetime::lease;
+        made->lease_usec = 1'000'000;
+        registry.add(std::move(made));
+    }
+    CHECK(registry.expire(INT64_MAX, 2));
+    CHECK(registry.size() == 1);
+    CHECK_FALSE(registry.expire(INT64_MAX, 2));
+    CHECK(registry.size() == 0);
+    CHECK(registry.next_lease_end() == 0);
+}
+
+TEST_CASE("what is longest out of use is evicted first, never what is attached or not evictable") {
+    Registry registry;
+    HeldAttachments holder(1, 1);
+    Quota quota({{100, 1 << 20, 100}, {100, 1 << 20, 100}}, 0);
+    auto evictable = [&](const char* key, std::uint32_t account) -> Entry& {
+        auto made = entry(key);
+        made->evictable = true;
+        made->bytes_charge = quota.charge(account, Resource::bytes, 4096).value();
+        return registry.add(std::move(made));
+    };
+    registry.add(entry("kept"));
+    Entry& oldest = evictable("oldest", 1);
+    Entry& used = evictable("used", 2);
+    Entry& busy = evictable("busy", 2);
+    registry.change(oldest, [](Entry& changed) { changed.last_used = 1; });
+    registry.change(used, [](Entry& changed) { changed.last_used = 2; });
+    std::uint32_t attachment = registry.attach(busy, holder, Access::read, {});
+    CHECK(registry.evictable_bytes() == 8192);
+    CHECK(registry.evictable_bytes(1) == 4096);
+    CHECK(registry.evictable_bytes(3) == 0);
+
+    CHECK(registry.evict(3) == 0);
+    CHECK(registry.evict() == 4096);
+    CHECK_FALSE(registry.find("oldest"));
+    CHECK(registry.evict(2) == 4096);
+    CHECK_FALSE(registry.find("used"));
+    CHECK(registry.evict() == 0);
+    registry.detach(holder, attachment);
+    CHECK(registry.evict() == 4096);
+    CHECK(registry.find("kept"));
+    CHECK(registry.evictable_bytes() == 0);
+}
+
+TEST_CASE("a watcher hears of the keys that begin with its prefix, if it may describe them") {
+    Registry registry;
+    int wakes = 0;
+    Peer root{}, other{7, 7};
+    Watcher all(registry.watchers(), "", root, [&] { wakes++; });
+    Watcher some(registry.watchers(), "app/", root, [] {});
+    Watcher denied(registry.watchers(), "app/", other, [] {});
+    Watcher unrelated(registry.watchers(), "app/z", root, [] {});
+    Watcher longer(registry.watchers(), "app/ab", root, [] {});
+
+    Entry& added = registry.add(entry("app/a"));
+    CHECK(wakes == 1);
+    registry.change(added, [](Entry& changed) { changed.acl.mode = 0600; });
+    registry.remove(added);
+    CHECK(wakes == 1);
+    for (Watcher* watcher : {&all, &some}) {
+        CHECK(watcher->take()->event == Event::created);
+        CHECK(watcher->take()->event == Event::changed);
+        auto last = watcher->take();
+        REQUIRE(last);
+        CHECK(last->event == Event::deleted);
+        CHECK(last->segment->key == "app/a");
+        CHECK(watcher->idle());
+    }
+    for (Watcher* watcher : {&denied, &unrelated, &longer}) CHECK(watcher->idle());
+}
+
+TEST_CASE("a watcher that does not keep up loses its events and is told so once") {
+    Registry registry;
+    Peer root{};
+    Watcher slow(registry.watchers(), "", root, [] {});
+    Entry& added = registry.add(entry("a"));
+    for (std::size_t i = 0; i < Watcher::most_events; i++) registry.sealed(added);
+    CHECK_FALSE(slow.take());
+    CHECK(slow.take_lost());
+    CHECK_FALSE(slow.take_lost());
+    registry.sealed(added);
+    CHECK(slow.take()->event == Event::sealed);
 }

@@ -11,6 +11,11 @@
  *                 over 2^53-1, a value that is none of its enum's
  *   -EACCES       PermissionDenied, or the socket's permissions
  *   -EDQUOT       QuotaExceeded
+ *   -EROFS        SegmentSealed: it cannot be written any more
+ *   -EBADFD       NotSealed, NotSealable, NoLease: the segment is not as this call needs it
+ *   -EBUSY        SegmentBusy: somebody has it open for writing
+ *   -ESHUTDOWN    Draining: the daemon makes no new segments
+ *   -ESRCH        NoSuchProcess
  *   -ENOMEM       OutOfMemory, or none left in this process
  *   -ENOTSUP      the daemon does not have this method
  *   -EREMOTEIO    an error that this version does not know; its name is in shmd_last_error()

@@ -1,0 +1,126 @@
+// The methods of io.shmd.Control. Who may call them is decided by the control socket's mode and group.
+#include <unistd.h>
+
+#include <cstdint>
+#include <fstream>
+#include <string>
+#include <utility>
+
+#include "administrator_view.hpp"
+#include "handlers.hpp"
+
+namespace shmd {
+namespace {
+
+// The kernel's short name of a program; empty when it is gone or cannot be seen.
+std::string command_of(std::int32_t pid) {
+    std::string name;
+    if (pid > 0) {
+        std::ifstream file("/proc/" + std::to_string(pid) + "/comm");
+        std::getline(file, name);
+    }
+    return name;
+}
+
+}  // namespace
+
+SegmentStatus status_of(const Entry& entry) {
+    SegmentStatus status;
+    status.id = entry.id;
+    status.key = entry.key;
+    status.size_bytes = entry.memory->size();
+    status.mode = entry.acl.mode;
+    status.owner_uid = entry.acl.owner_uid;
+    status.owner_gid = entry.acl.owner_gid;
+    status.state = entry.state;
+    status.sealed = entry.sealed();
+    status.evictable = entry.evictable;
+    status.created_usec = entry.created_usec;
+    for (const Attachment* each : entry.attachments) {
+        const HeldAttachments& holder = *each->holder;
+        status.attachments.push_back(
+            {each->id, holder.pid(), holder.uid(), command_of(holder.pid()), each->access, each->since_usec});
+    }
+    return status;
+}
+
+Outcome Handlers::act(Client&, const GetStatus&) {
+    const Amounts& limit = quota_.limits().total;
+    auto limit_of = [&](Resource resource) { return limit[static_cast<std::size_t>(resource)]; };
+    Status status;
+    status.version = SHMD_VERSION;
+    status.pid = ::getpid();
+    status.started_usec = started_usec_;
+    status.segments = quota_.total(Resource::segments);
+    status.bytes = quota_.total(Resource::bytes);
+    status.attachments = quota_.total(Resource::attachments);
+    status.connections = quota_.total(Resource::connections);
+    status.segments_limit = limit_of(Resource::segments);
+    status.bytes_limit = limit_of(Resource::bytes);
+    status.attachments_limit = limit_of(Resource::attachments);
+    status.connections_limit = limit_of(Resource::connections);
+    status.draining = draining_;
+    return Answer{std::move(status)};
+}
+
+Outcome Handlers::act(Client&, const GetUsage&) {
+    return Answer{UsageReply{quota_.usage()}};
+}
+
+Outcome Handlers::act(Client&, const ListSegments& call) {
+    return Listing{call.prefix.value_or(""), true};
+}
+
+// An administrator sees staged segments too.
+Result<Entry*> Handlers::find_any(const Target& target) {
+    Entry* entry = target.key ? registry_.find(*target.key) : registry_.find(*target.id);
+    if (!entry) return Error::no_such_segment(target.key, target.id);
+    return entry;
+}
+
+Outcome Handlers::act(Client&, const GetSegment& call) {
+    auto entry = find_any(call.target);
+    if (!entry) return std::move(entry).error();
+    return Answer{SegmentStatusReply{status_of(**entry)}};
+}
+
+Outcome Handlers::act(Client&, const ForceDelete& call) {
+    auto entry = find_any(call.target);
+    if (!entry) return std::move(entry).error();
+    registry_.remove(**entry);
+    return Answer{Empty{}};
+}
+
+Outcome Handlers::act(Client&, const Disconnect& call) {
+    int connections = operations_.disconnect(call.pid);
+    if (connections == 0) return Error{ErrorCode::no_such_process, std::nullopt, call.pid};
+    return Answer{Disconnected{connections}};
+}
+
+Outcome Handlers::act(Client&, const Evict& call) {
+    Evicted evicted;
+    while (!call.bytes || evicted.bytes < *call.bytes) {
+        std::int64_t bytes = registry_.evict();
+        if (bytes == 0) break;
+        evicted.segments++;
+        evicted.bytes += bytes;
+    }
+    return Answer{evicted};
+}
+
+Outcome Handlers::act(Client&, const Reload&) {
+    if (auto wrong = operations_.reload()) return Error{ErrorCode::invalid_configuration, *std::move(wrong)};
+    return Answer{Empty{}};
+}
+
+Outcome Handlers::act(Client&, const SetLogLevel& call) {
+    operations_.set_log_level(call.level);
+    return Answer{Empty{}};
+}
+
+Outcome Handlers::act(Client&, const Drain& call) {
+    draining_ = call.enable;
+    return Answer{Empty{}};
+}
+
+}  // namespace shmd

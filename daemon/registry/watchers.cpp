@@ -1,0 +1,81 @@
+#include "watchers.hpp"
+
+#include <algorithm>
+#include <new>
+#include <string_view>
+#include <utility>
+
+#include "registry.hpp"
+
+namespace shmd {
+namespace {
+
+std::size_t common_length(std::string_view a, std::string_view b) {
+    auto differ = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
+    return static_cast<std::size_t>(differ.first - a.begin());
+}
+
+}  // namespace
+
+Watcher::Watcher(Watchers& watchers, std::string prefix, const Peer& peer, std::function<void()> wake)
+    : watchers_(watchers), prefix_(std::move(prefix)), peer_(peer), wake_(std::move(wake)) {
+    watchers_.by_prefix_[prefix_].push_back(this);
+}
+
+Watcher::~Watcher() {
+    auto place = watchers_.by_prefix_.find(prefix_);
+    std::erase(place->second, this);
+    if (place->second.empty()) watchers_.by_prefix_.erase(place);
+}
+
+bool Watcher::take_lost() {
+    return std::exchange(lost_, false);
+}
+
+std::shared_ptr<const WatchReply> Watcher::take() {
+    if (queue_.empty()) return nullptr;
+    auto event = std::move(queue_.front());
+    queue_.pop_front();
+    return event;
+}
+
+void Watcher::push(std::shared_ptr<const WatchReply> event) {
+    if (lost_) return;
+    bool was_idle = idle();
+    if (!event || queue_.size() == most_events) {
+        queue_.clear();
+        lost_ = true;
+    } else {
+        queue_.push_back(std::move(event));
+    }
+    if (was_idle) wake_();
+}
+
+// Goes from the longest prefix of the key to shorter ones, and passes over those that the key does not begin with.
+void Watchers::tell(Event event, const Entry& entry) noexcept {
+    if (by_prefix_.empty() || !entry.key) return;
+    std::shared_ptr<const WatchReply> reply;
+    std::string_view left = *entry.key;
+    for (;;) {
+        auto place = by_prefix_.upper_bound(left);
+        if (place == by_prefix_.begin()) return;
+        --place;
+        std::size_t common = common_length(place->first, left);
+        if (common == place->first.size()) {
+            for (Watcher* watcher : place->second) {
+                if (!check_describe(watcher->peer_, entry.acl)) continue;
+                try {
+                    if (!reply) reply = std::make_shared<const WatchReply>(WatchReply{event, entry.describe()});
+                    watcher->push(reply);
+                } catch (const std::bad_alloc&) {
+                    watcher->push(nullptr);
+                }
+            }
+            if (common == 0) return;
+            common--;
+        }
+        left = left.substr(0, common);
+    }
+}
+
+}  // namespace shmd

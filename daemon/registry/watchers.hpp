@@ -1,0 +1,64 @@
+// Who wants to hear what happens to which segments. Every watcher has a queue of bounded length: one that does not keep up
+// loses what it holds and is told so; it never makes the daemon grow.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "messages.hpp"
+#include "policy.hpp"
+
+namespace shmd {
+
+struct Entry;
+class Watchers;
+
+/// One watch. Hears of the segments that its peer may describe and whose keys begin with its prefix.
+class Watcher {
+  public:
+    /// Events that it may be behind.
+    static constexpr std::size_t most_events = 1024;
+
+    /// peer: borrowed. wake: called when there is something where nothing was.
+    Watcher(Watchers& watchers, std::string prefix, const Peer& peer, std::function<void()> wake);
+    Watcher(const Watcher&) = delete;
+    Watcher& operator=(const Watcher&) = delete;
+    ~Watcher();
+
+    [[nodiscard]] const std::string& prefix() const { return prefix_; }
+    [[nodiscard]] bool idle() const { return queue_.empty() && !lost_; }
+    /// True, once, when events were left out; then the queue is empty.
+    bool take_lost();
+    /// The oldest event, or null.
+    std::shared_ptr<const WatchReply> take();
+
+  private:
+    friend class Watchers;
+    void push(std::shared_ptr<const WatchReply> event);
+
+    Watchers& watchers_;
+    std::string prefix_;
+    const Peer& peer_;
+    std::function<void()> wake_;
+    std::deque<std::shared_ptr<const WatchReply>> queue_;
+    bool lost_ = false;
+};
+
+/// All of them, by prefix. Outlives each.
+class Watchers {
+  public:
+    /// Tells those whom it concerns. Costs next to nothing when nobody's prefix fits. An event that there is no memory
+    /// for is lost to its watchers, and they are told.
+    void tell(Event event, const Entry& entry) noexcept;
+
+  private:
+    friend class Watcher;
+    std::map<std::string, std::vector<Watcher*>, std::less<>> by_prefix_;
+};
+
+}  // namespace shmd

@@ -1,0 +1,28 @@
+#include "lingering.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace shmd {
+
+void Lingering::take(Remains remains) {
+    if (!free(remains)) kept_.push_back(std::move(remains));
+}
+
+void Lingering::look() {
+    auto looks = std::min<std::size_t>(kept_.size(), looks_a_turn);
+    for (; looks > 0; looks--) {
+        Remains remains = std::move(kept_.front());
+        kept_.pop_front();
+        take(std::move(remains));
+    }
+}
+
+bool Lingering::free(Remains& remains) {
+    // A reservation that is under way, or a creation that lost, still shares it: its own end frees it.
+    if (remains.memory.use_count() == 1 && remains.memory->in_use()) return false;
+    workers_.release(std::move(remains.memory));
+    return true;
+}
+
+}  // namespace shmd
