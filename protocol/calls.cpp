@@ -412,13 +412,15 @@ std::string encode_call(const CallBody& body, CallFlags flags) {
     return message;
 }
 
-std::optional<std::string> encode_raw_call(std::string_view method, std::string_view parameters) {
+std::optional<std::string> encode_raw_call(std::string_view method, std::string_view parameters, CallFlags flags) {
     json::Document document(parameters);
     if (!document.root() || !document.root()->IsObject()) return std::nullopt;
     std::string message;
     {
         ObjectWriter object(message);
         object.add("method", method);
+        if (flags.oneway) object.add("oneway", true);
+        if (flags.more) object.add("more", true);
         object.begin("parameters") += json::to_text(*document.root());
     }
     return message;

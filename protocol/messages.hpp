@@ -195,7 +195,8 @@ struct Violation {
 /// Bytes that are not UTF-8 go as U+FFFD, which no key may hold.
 [[nodiscard]] std::string encode_call(const CallBody& body, CallFlags flags = {});
 /// A call of any method. Nothing when the parameters are not the text of a JSON object.
-[[nodiscard]] std::optional<std::string> encode_raw_call(std::string_view method, std::string_view parameters);
+[[nodiscard]] std::optional<std::string> encode_raw_call(std::string_view method, std::string_view parameters,
+                                                       CallFlags flags = {});
 
 // ---- Replies ----
 

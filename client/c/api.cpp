@@ -33,11 +33,17 @@ struct shmd_segment {
     std::unique_ptr<OpenSegment> segment;
 };
 
+struct shmd_watch {
+    std::unique_ptr<shmd::client::Watch> watch;
+};
+
 namespace {
 
 int null_pointer() noexcept {
     return report(EINVAL, "an argument is a null pointer where none may be");
 }
+
+constexpr const char* no_timeout = "a timeout is -1 for no end, 0, or a number of microseconds";
 
 // Keeps pthread_cancel(3) out of a call: it would unwind through what must not be left half done.
 class NotCancelled {
@@ -87,6 +93,23 @@ std::optional<std::string> optional_text(const char* text) {
 int connect(const char* path, Endpoint endpoint, shmd_client** client) noexcept {
     if (!client) return null_pointer();
     return guarded([&] { return hand_out(Client::connect(path, endpoint), client); });
+}
+
+int open_sealed(shmd_client* client, const Target& target, shmd_segment** segment) {
+    return hand_out(client->client->open(target, Access::read, true), segment);
+}
+
+// For calls that answer with the segment, which the caller may not want.
+int hand_out(shmd::client::Outcome<shmd::Segment> segment, shmd_info** info) {
+    if (!segment) return report(segment.failure());
+    if (info) *info = shmd::client::make_info(std::move(*segment)).release();
+    return 0;
+}
+
+int set_attributes(shmd_client* client, const Target& target, const shmd_attributes& attributes, shmd_info** info) {
+    auto change = shmd::client::attributes_from(target, attributes);
+    if (!change) return report(change.failure());
+    return hand_out(client->client->set_attributes(*change), info);
 }
 
 int open(shmd_client* client, const Target& target, const shmd_access& access, shmd_segment** segment) {
@@ -161,10 +184,20 @@ int shmd_open_id(shmd_client* client, int64_t id, shmd_access access, shmd_segme
     return guarded([&] { return open(client, by_id(id), access, segment); });
 }
 
+int shmd_open_sealed(shmd_client* client, const char* key, shmd_segment** segment) {
+    if (!client || !key || !segment) return null_pointer();
+    return guarded([&] { return open_sealed(client, by_key(key), segment); });
+}
+
+int shmd_open_sealed_id(shmd_client* client, int64_t id, shmd_segment** segment) {
+    if (!client || !segment) return null_pointer();
+    return guarded([&] { return open_sealed(client, by_id(id), segment); });
+}
+
 int shmd_open_wait(shmd_client* client, const char* key, shmd_access access, int64_t timeout_usec,
                    shmd_segment** segment) {
     if (!client || !key || !segment) return null_pointer();
-    if (timeout_usec < -1) return report(EINVAL, "a timeout is -1 for no end, 0, or a number of microseconds");
+    if (timeout_usec < -1) return report(EINVAL, no_timeout);
     return guarded([&] {
         auto wanted = shmd::client::access_from(access);
         if (!wanted) return report(wanted.failure());
@@ -259,6 +292,73 @@ int shmd_delete_id(shmd_client* client, int64_t id) {
     return guarded([&] { return remove(client, by_id(id)); });
 }
 
+int shmd_set_attributes(shmd_client* client, const char* key, const shmd_attributes* attributes, shmd_info** info) {
+    if (!client || !key || !attributes) return null_pointer();
+    return guarded([&] { return set_attributes(client, by_key(key), *attributes, info); });
+}
+
+int shmd_set_attributes_id(shmd_client* client, int64_t id, const shmd_attributes* attributes, shmd_info** info) {
+    if (!client || !attributes) return null_pointer();
+    return guarded([&] { return set_attributes(client, by_id(id), *attributes, info); });
+}
+
+int shmd_renew(shmd_client* client, const char* key, shmd_info** info) {
+    if (!client || !key) return null_pointer();
+    return guarded([&] { return hand_out(client->client->renew(by_key(key)), info); });
+}
+
+int shmd_renew_id(shmd_client* client, int64_t id, shmd_info** info) {
+    if (!client) return null_pointer();
+    return guarded([&] { return hand_out(client->client->renew(by_id(id)), info); });
+}
+
+int shmd_seal(shmd_client* client, const char* key, shmd_info** info) {
+    if (!client || !key) return null_pointer();
+    return guarded([&] { return hand_out(client->client->seal(by_key(key)), info); });
+}
+
+int shmd_seal_id(shmd_client* client, int64_t id, shmd_info** info) {
+    if (!client) return null_pointer();
+    return guarded([&] { return hand_out(client->client->seal(by_id(id)), info); });
+}
+
+int shmd_seal_segment(shmd_segment* segment) {
+    if (!segment) return null_pointer();
+    return guarded([&] {
+        auto sealed = segment->segment->seal();
+        return sealed ? 0 : report(in_context(std::move(sealed.failure()), "seal the segment"));
+    });
+}
+
+int shmd_watch_open(shmd_client* client, const char* prefix, shmd_watch** watch) {
+    if (!client || !watch) return null_pointer();
+    return guarded([&] { return hand_out(client->client->watch(optional_text(prefix)), watch); });
+}
+
+int shmd_watch_next(shmd_watch* watch, int64_t timeout_usec, const shmd_event** event) {
+    if (!watch || !event) return null_pointer();
+    if (timeout_usec < -1) return report(EINVAL, no_timeout);
+    return guarded([&] {
+        auto next = watch->watch->next(timeout_usec < 0 ? std::nullopt : std::optional(timeout_usec));
+        if (!next) return report(in_context(std::move(next.failure()), "go on watching"));
+        *event = *next;
+        return 0;
+    });
+}
+
+int shmd_watch_fd(const shmd_watch* watch) {
+    return watch->watch->fd();
+}
+
+void shmd_watch_close(shmd_watch* watch) {
+    NotCancelled guard;
+    delete watch;
+}
+
+const char* shmd_event_name(shmd_event_kind kind) {
+    return shmd::client::event_name(kind);
+}
+
 void shmd_sysv_key(int32_t key, char out[SHMD_KEY_SIZE]) {
     std::string text = shmd::sysv_key(key);  // short: allocates nothing
     std::memcpy(out, text.c_str(), text.size() + 1);
@@ -269,5 +369,13 @@ int shmd_call(shmd_client* client, const char* method, const char* parameters, c
     return guarded([&] {
         auto answer = client->client->call_raw(method, parameters ? parameters : "{}");
         return answer ? hand_out(*answer, reply) : report(answer.failure());
+    });
+}
+
+int shmd_call_many(shmd_client* client, const char* method, const char* parameters, char** replies) {
+    if (!client || !method || !replies) return null_pointer();
+    return guarded([&] {
+        auto answer = client->client->call_raw_for_many(method, parameters ? parameters : "{}");
+        return answer ? hand_out(*answer, replies) : report(answer.failure());
     });
 }

@@ -98,9 +98,10 @@ Opened Client::create(const Create& create) {
         });
 }
 
-Opened Client::open(const Target& target, Access access) {
+Opened Client::open(const Target& target, Access access, bool sealed) {
     return carry_out(
-        encode_call(Open{target, access, std::nullopt}), Repeated::the_same, [&] { return opening(target, access); },
+        encode_call(Open{target, access, std::nullopt, sealed ? std::optional(true) : std::nullopt}), Repeated::the_same,
+        [&] { return opening(target, access); },
         [&](const SharedConnection& connected, const std::string& message) {
             return OpenSegment::map(connected, connected->call<Grant>(message), access);
         });
@@ -134,15 +135,33 @@ Outcome<SharedConnection> Client::wait_for(const Target& target, Access access, 
     return own;
 }
 
-Outcome<Segment> Client::describe(const Target& target) {
+// All of these may be carried out twice: the second time changes nothing more.
+template <typename Tried>
+Outcome<Segment> Client::segment_from(const std::string& message, const Tried& tried) {
     return carry_out(
-        encode_call(Describe{target}), Repeated::the_same, [&] { return "describe " + named(target); },
-        [](const SharedConnection& connected, const std::string& message) -> Outcome<Segment> {
-            auto answer = connected->call<SegmentReply>(message);
+        message, Repeated::the_same, tried,
+        [](const SharedConnection& connected, const std::string& call) -> Outcome<Segment> {
+            auto answer = connected->call<SegmentReply>(call);
             if (!answer) return std::move(answer.failure());
             if (!answer->body.segment) return nonsense("it describes no segment");
             return std::move(*answer->body.segment);
         });
+}
+
+Outcome<Segment> Client::describe(const Target& target) {
+    return segment_from(encode_call(Describe{target}), [&] { return "describe " + named(target); });
+}
+
+Outcome<Segment> Client::set_attributes(const SetAttributes& change) {
+    return segment_from(encode_call(change), [&] { return "change " + named(change.target); });
+}
+
+Outcome<Segment> Client::renew(const Target& target) {
+    return segment_from(encode_call(Renew{target}), [&] { return "renew the lease of " + named(target); });
+}
+
+Outcome<Segment> Client::seal(const Target& target) {
+    return segment_from(encode_call(Seal{target}), [&] { return "seal " + named(target); });
 }
 
 Outcome<std::vector<Segment>> Client::list(const std::optional<std::string>& prefix) {
@@ -169,6 +188,12 @@ Outcome<Empty> Client::remove(const Target& target) {
         });
 }
 
+Outcome<std::unique_ptr<Watch>> Client::watch(const std::optional<std::string>& prefix) {
+    auto watch = Watch::open(path_, prefix);
+    if (!watch) return in_context(std::move(watch.failure()), "watch segments");
+    return watch;
+}
+
 Outcome<std::string> Client::call_raw(std::string_view method, std::string_view parameters) {
     auto calling = [&] { return "call " + std::string(method); };
     auto encoded = encode_raw_call(method, parameters);
@@ -178,6 +203,20 @@ Outcome<std::string> Client::call_raw(std::string_view method, std::string_view 
                          auto answer = connected->call<RawReply>(message);
                          if (!answer) return std::move(answer.failure());
                          return std::move(answer->body.parameters);
+                     });
+}
+
+Outcome<std::string> Client::call_raw_for_many(std::string_view method, std::string_view parameters) {
+    auto calling = [&] { return "call " + std::string(method); };
+    auto encoded = encode_raw_call(method, parameters, {.more = true});
+    if (!encoded) return in_context({EINVAL, "its parameters are not a JSON object"}, calling());
+    return carry_out(*encoded, Repeated::something_else, calling,
+                     [](const SharedConnection& connected, const std::string& message) -> Outcome<std::string> {
+                         auto replies = connected->call_for_many<RawReply>(message);
+                         if (!replies) return std::move(replies.failure());
+                         std::string all;
+                         for (const RawReply& reply : *replies) all += (all.empty() ? "" : ",") + reply.parameters;
+                         return "[" + all + "]";
                      });
 }
 

@@ -14,6 +14,7 @@
 #include "failure.hpp"
 #include "messages.hpp"
 #include "open_segment.hpp"
+#include "watch.hpp"
 
 namespace shmd::client {
 
@@ -31,15 +32,23 @@ class Client {
     [[nodiscard]] const std::string& path() const { return path_; }
 
     Outcome<std::unique_ptr<OpenSegment>> create(const Create& create);
-    Outcome<std::unique_ptr<OpenSegment>> open(const Target& target, Access access);
+    /// sealed: only what is immutable.
+    Outcome<std::unique_ptr<OpenSegment>> open(const Target& target, Access access, bool sealed = false);
     /// No timeout: waits without an end.
     Outcome<std::unique_ptr<OpenSegment>> open_wait(const std::string& key, Access access,
                                                     std::optional<std::int64_t> timeout_usec);
     Outcome<Segment> describe(const Target& target);
     Outcome<std::vector<Segment>> list(const std::optional<std::string>& prefix);
     Outcome<Empty> remove(const Target& target);
+    Outcome<Segment> set_attributes(const SetAttributes& change);
+    Outcome<Segment> renew(const Target& target);
+    Outcome<Segment> seal(const Target& target);
+    Outcome<std::unique_ptr<Watch>> watch(const std::optional<std::string>& prefix);
     /// The reply's parameters as JSON text.
     Outcome<std::string> call_raw(std::string_view method, std::string_view parameters);
+
+    /// Those of all replies, as a JSON array.
+    Outcome<std::string> call_raw_for_many(std::string_view method, std::string_view parameters);
 
     /// For a child after fork(2): forgets the connection, as it is. Another thread of the parent may have been using
     /// it.
@@ -57,6 +66,10 @@ class Client {
     template <typename Tried, typename Attempt>
     auto carry_out(const std::string& message, Repeated repeated, const Tried& tried, const Attempt& attempt)
         -> decltype(attempt({}, message));
+
+    /// A call that answers with the segment.
+    template <typename Tried>
+    Outcome<Segment> segment_from(const std::string& message, const Tried& tried);
 
     /// Waits on a connection of its own, which holds the grant until the caller drops it.
     Outcome<std::shared_ptr<Connection>> wait_for(const Target& target, Access access, std::int64_t usec);

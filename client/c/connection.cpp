@@ -1,10 +1,12 @@
 #include "connection.hpp"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <exception>
 #include <system_error>
@@ -152,6 +154,48 @@ Outcome<std::vector<T>> Connection::call_for_many(std::string message) {
     return all;
 }
 
+// The next message, without blocking in recvmsg(2), which knows no such timeout.
+Outcome<std::string_view> Connection::receive_within(std::optional<std::int64_t> timeout_usec) {
+    using namespace std::chrono;
+    const auto begin = steady_clock::now();
+    for (;;) {
+        if (auto message = reader_.next()) return *message;
+        IoStatus status = reader_.read_from(socket_.get(), MSG_DONTWAIT);
+        if (status == IoStatus::done) continue;
+        if (status == IoStatus::too_large) return nonsense("it is too large");
+        if (status != IoStatus::would_block) return Failure{ECONNRESET, "the daemon has gone away"};
+
+        auto passed = duration_cast<microseconds>(steady_clock::now() - begin).count();
+        std::int64_t left = timeout_usec ? *timeout_usec - passed : 0;
+        if (timeout_usec && left <= 0) return Failure{ETIMEDOUT, "nothing has happened in this time"};
+        timespec at_most{left / 1'000'000, left % 1'000'000 * 1000};
+        pollfd waiting{socket_.get(), POLLIN, 0};
+        ::ppoll(&waiting, 1, timeout_usec ? &at_most : nullptr, nullptr);  // whatever it says, the socket tells more
+    }
+}
+
+template <typename T>
+Outcome<T> Connection::next_of_stream(std::optional<std::int64_t> timeout_usec) {
+    std::lock_guard lock(call_mutex_);
+    if (ended_) return Failure{ECONNRESET, "the daemon has gone away"};
+    auto message = receive_within(timeout_usec);
+    if (!message && message.failure().code == ETIMEDOUT) return std::move(message.failure());
+    Exchange exchange{*this};
+    if (!message) return std::move(message.failure());
+    auto reply = decode_reply<T>(*message);
+    drop_descriptors();
+    if (!reply) return nonsense("it is not a reply to this call");
+    if (auto* error = std::get_if<RemoteError>(&reply->body)) return from_remote(*error);
+    exchange.done = proven_ = true;
+    return std::move(std::get<T>(reply->body));
+}
+
+template <typename T>
+Outcome<T> Connection::start_stream(std::string message) {
+    if (auto failure = send(std::move(message))) return std::move(*failure);
+    return next_of_stream<T>(std::nullopt);
+}
+
 void Connection::notify(std::string message) noexcept {
     try {
         std::lock_guard lock(send_mutex_);
@@ -229,5 +273,8 @@ template Outcome<Answer<Grant>> Connection::call(std::string);
 template Outcome<Answer<SegmentReply>> Connection::call(std::string);
 template Outcome<Answer<RawReply>> Connection::call(std::string);
 template Outcome<std::vector<SegmentReply>> Connection::call_for_many(std::string);
+template Outcome<std::vector<RawReply>> Connection::call_for_many(std::string);
+template Outcome<WatchReply> Connection::start_stream(std::string);
+template Outcome<WatchReply> Connection::next_of_stream(std::optional<std::int64_t>);
 
 }  // namespace shmd::client

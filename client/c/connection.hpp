@@ -58,6 +58,18 @@ class Connection : public std::enable_shared_from_this<Connection> {
     template <typename T>
     Outcome<std::vector<T>> call_for_many(std::string message);
 
+    /// Sends a call that wants `more` and is answered without an end. From then on this connection is for
+    /// next_of_stream() alone. Waits for the first reply, which may be a refusal.
+    template <typename T>
+    Outcome<T> start_stream(std::string message);
+
+    /// The next reply. ETIMEDOUT when none has come in this time; any other failure ends the connection.
+    template <typename T>
+    Outcome<T> next_of_stream(std::optional<std::int64_t> timeout_usec);
+
+    /// Its socket, for poll(2).
+    [[nodiscard]] int fd() const noexcept { return socket_.get(); }
+
     /// Sends a oneway call. Whether it arrives is not known: the connection may have ended.
     void notify(std::string message) noexcept;
 
@@ -79,6 +91,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::optional<Failure> send(std::string message);
     std::optional<Failure> refusal();
     Outcome<std::string_view> receive();
+    Outcome<std::string_view> receive_within(std::optional<std::int64_t> timeout_usec);
     template <typename T>
     Outcome<Reply<T>> receive_reply();
     UniqueFd take_descriptor(int index);

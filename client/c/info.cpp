@@ -12,6 +12,7 @@ struct OwnedInfo : shmd_info {
 
     Segment segment;
     std::vector<shmd_label> label_views;
+    std::vector<shmd_acl_entry> acl_entries;
 };
 
 std::int64_t or_never(const std::optional<std::int64_t>& time) {
@@ -44,10 +45,22 @@ OwnedInfo::OwnedInfo(Segment from) : shmd_info{}, segment(std::move(from)) {
     expires_usec = or_never(segment.expires_usec);
     labels = label_views.data();
     label_count = label_views.size();
+    lifetime = static_cast<shmd_lifetime>(segment.lifetime);
+    lease_usec = or_never(segment.lease_usec);
+    for (const AclEntry& entry : segment.acl) {
+        acl_entries.push_back(
+            {static_cast<shmd_acl_kind>(entry.kind), entry.id, static_cast<shmd_access>(entry.access)});
+    }
+    acl = acl_entries.data();
+    acl_count = acl_entries.size();
 }
 
 static_assert(static_cast<int>(State::staged) == SHMD_STAGED && static_cast<int>(State::live) == SHMD_LIVE &&
               static_cast<int>(State::deleted) == SHMD_DELETED);
+static_assert(static_cast<int>(Lifetime::attached) == SHMD_LIFETIME_ATTACHED &&
+              static_cast<int>(Lifetime::creator) == SHMD_LIFETIME_CREATOR &&
+              static_cast<int>(Lifetime::lease) == SHMD_LIFETIME_LEASE);
+static_assert(static_cast<int>(AclEntry::Kind::group) == SHMD_ACL_GROUP && static_cast<int>(Access::write) == SHMD_WRITE);
 
 }  // namespace
 
@@ -95,6 +108,13 @@ Segment segment_of(const shmd_info& info) {
     segment.expires_usec = unless_never(info.expires_usec);
     for (std::size_t i = 0; i < info.label_count; i++)
         segment.labels.emplace(info.labels[i].name, info.labels[i].value);
+    segment.lifetime = static_cast<Lifetime>(info.lifetime);
+    segment.lease_usec = unless_never(info.lease_usec);
+    for (std::size_t i = 0; i < info.acl_count; i++) {
+        const shmd_acl_entry& entry = info.acl[i];
+        segment.acl.push_back(
+            {static_cast<AclEntry::Kind>(entry.kind), entry.id, static_cast<Access>(entry.access)});
+    }
     return segment;
 }
 

@@ -50,6 +50,15 @@ Outcome<Mapping> Mapping::of(const UniqueFd& memory, std::int64_t size, Access a
     return Mapping(data, bytes);
 }
 
+Outcome<Empty> Mapping::replace(const UniqueFd& memory, Access access) {
+    if (auto failure = check(memory.get(), static_cast<std::int64_t>(size_))) return std::move(*failure);
+    int protection = access == Access::write ? PROT_READ | PROT_WRITE : PROT_READ;
+    void* data = ::mmap(data_, size_, protection, MAP_SHARED | MAP_FIXED, memory.get(), 0);
+    int error = errno;
+    if (data == MAP_FAILED) return Failure{error, "its memory cannot be mapped: " + words_of(error)};
+    return Empty{};
+}
+
 Mapping::~Mapping() {
     if (data_) ::munmap(data_, size_);
 }
@@ -101,6 +110,47 @@ Outcome<Empty> OpenSegment::publish(const std::optional<std::string>& key, bool 
     if (!answer->body.segment) return nonsense("it describes no segment");
     published_ = make_info(*answer->body.segment);
     info_ = published_.get();
+    return Empty{};
+}
+
+Outcome<Answer<Grant>> OpenSegment::grant_again(Access access) {
+    auto answer = connection_->call<Grant>(encode_call(Open{{std::nullopt, info_.load()->id}, access}));
+    if (answer && !answer->descriptor) return no_descriptor(answer->descriptor_lost);
+    return answer;
+}
+
+// Takes the new grant in place of the one there is.
+Outcome<Empty> OpenSegment::exchange_for(Answer<Grant> answer, Access access) {
+    auto replaced = mapping_->replace(answer.descriptor, access);
+    std::uint32_t unwanted = answer.body.attachment;
+    if (replaced) {
+        std::swap(unwanted, attachment_);
+        access_ = access;
+    }
+    connection_->notify(encode_call(Detach{unwanted}, {.oneway = true}));
+    return replaced;
+}
+
+// The kernel counts every mapping made from a descriptor for writing as one that writes, so ours goes first.
+Outcome<Empty> OpenSegment::seal() {
+    if (!connection_->ours()) return Failure{EPERM, "its grant belongs to the process that this one was forked from"};
+    bool was_writable = access_ == Access::write;
+    if (was_writable) {
+        auto reader = grant_again(Access::read);
+        if (!reader) return std::move(reader.failure());
+        if (auto done = exchange_for(std::move(*reader), Access::read); !done) return done;
+    }
+    auto answer = connection_->call<SegmentReply>(encode_call(Seal{{std::nullopt, info_.load()->id}}));
+    if (!answer) {
+        Failure why = std::move(answer.failure());
+        if (was_writable) {
+            if (auto writer = grant_again(Access::write)) (void)exchange_for(std::move(*writer), Access::write);
+        }
+        return why;
+    }
+    if (!answer->body.segment) return nonsense("it describes no segment");
+    sealed_ = make_info(std::move(*answer->body.segment));
+    info_ = sealed_.get();
     return Empty{};
 }
 

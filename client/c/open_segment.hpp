@@ -23,6 +23,10 @@ class Mapping {
     /// Fails with EPROTO when the descriptor is not memory of this size that stays so, else as mmap(2).
     static Outcome<Mapping> of(const UniqueFd& memory, std::int64_t size, Access access);
 
+    /// Puts the same memory of another descriptor in its place, in one step: the address stays. On failure nothing
+    /// changes.
+    Outcome<Empty> replace(const UniqueFd& memory, Access access);
+
     Mapping(Mapping&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(other.size_) {}
     Mapping& operator=(Mapping&&) = delete;
     ~Mapping();
@@ -53,6 +57,9 @@ class OpenSegment {
     /// EPERM in a process that inherited the segment; ECONNRESET when the connection of the grant has ended.
     Outcome<Empty> publish(const std::optional<std::string>& key, bool replace);
 
+    /// Makes the content immutable; the segment is open for reading then. EPERM and ECONNRESET as for publish().
+    Outcome<Empty> seal();
+
     [[nodiscard]] void* data() const { return mapping_->data(); }
     [[nodiscard]] std::size_t size() const { return mapping_->size(); }
     [[nodiscard]] Access access() const { return access_; }
@@ -62,13 +69,17 @@ class OpenSegment {
     [[nodiscard]] const shmd_info& info() const { return *info_; }
 
   private:
+    Outcome<Answer<Grant>> grant_again(Access access);
+    Outcome<Empty> exchange_for(Answer<Grant> answer, Access access);
+
     std::shared_ptr<Connection> connection_;
     std::optional<Mapping> mapping_;
     Access access_;
     bool created_;
     std::uint32_t attachment_;
     InfoPointer granted_;
-    InfoPointer published_;  // publishing succeeds at most once
+    InfoPointer published_;  // publishing succeeds at most once, and so does sealing
+    InfoPointer sealed_;
     std::atomic<const shmd_info*> info_;
 };
 

@@ -17,4 +17,7 @@ namespace shmd::client {
 /// version that this one does not have.
 [[nodiscard]] Outcome<Create> create_from(const char* key, std::uint64_t size, const shmd_create_options* options);
 
+/// The same for a change.
+[[nodiscard]] Outcome<SetAttributes> attributes_from(const Target& target, const shmd_attributes& attributes);
+
 }  // namespace shmd::client

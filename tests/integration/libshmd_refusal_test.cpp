@@ -139,7 +139,7 @@ TEST_CASE("options of another version: shorter ones get defaults, longer ones mu
     CHECK(refused([](auto& o) { set_raw(o.create_mode, 2); }));
     CHECK(refused([](auto& o) { set_raw(o.access, 2); }));
     CHECK(refused([](auto& o) { set_raw(o.reserve, 3); }));
-    CHECK(refused([](auto& o) { set_raw(o.lifetime, 2); }));
+    CHECK(refused([](auto& o) { set_raw(o.lifetime, 4); }));
     CHECK(refused([](auto& o) { o.label_count = 1; }));
     CHECK(refused([&](auto& o) { o.labels = &no_value, o.label_count = 1; }));
 }

@@ -198,6 +198,70 @@ TEST_CASE("publish makes a staged segment visible") {
     CHECK(client.describe("key").size_bytes == 20);
 }
 
+TEST_CASE("a segment's life is chosen at create and changed later") {
+    Daemon daemon;
+    shmd::Client client(daemon.socket());
+    const std::vector<shmd::AclEntry> acl{{shmd::AclEntry::Kind::group, 7, shmd::Access::write}};
+    auto segment = client.create("key", 10,
+                                 {.lifetime = shmd::Lifetime::lease, .labels = {{"a", "1"}, {"b", "2"}}, .lease = 1h,
+                                  .evictable = true, .acl = acl});
+    CHECK(segment.info().lease == 1h);
+    CHECK(segment.info().acl == acl);
+    CHECK(segment.info().evictable);
+    CHECK(client.renew("key").expires >= segment.info().expires);
+    shmd::Info changed = client.set_attributes(
+        "key", {.mode = 0644, .lifetime = shmd::Lifetime::persistent, .evictable = false, .labels = {{"a", "3"}},
+                .remove_labels = {"b"}, .acl = std::vector<shmd::AclEntry>{}});
+    CHECK(changed.mode == 0644);
+    CHECK(changed.lifetime == shmd::Lifetime::persistent);
+    CHECK_FALSE(changed.lease);
+    CHECK_FALSE(changed.evictable);
+    CHECK(changed.labels == shmd::Labels{{"a", "3"}});
+    CHECK(changed.acl.empty());
+    CHECK(client.set_attributes(shmd::Id{changed.id}, {}).mode == 0644);
+    CHECK(error_of([&] { client.renew("key"); }).name() == "io.shmd.Segments.NoLease");
+}
+
+TEST_CASE("a sealed segment is handed over for reading") {
+    Daemon daemon;
+    shmd::Client client(daemon.socket());
+    auto writer = client.create("key", sizeof(int));
+    writer.as<int>() = 42;
+    {
+        auto other = client.open_write("key");
+        CHECK(error_of([&] { (void)std::move(writer).seal(); }).code() == std::errc::device_or_resource_busy);
+        REQUIRE(writer.is_open());
+        writer.as<int>()++;
+    }
+    shmd::ReadOnlySegment sealed = std::move(writer).seal();
+    CHECK(sealed.as<int>() == 43);
+    CHECK(sealed.info().sealed);
+    CHECK(client.open_sealed("key").as<int>() == 43);
+    CHECK(client.seal("key").sealed);
+    client.create("never", 10, {.sealable = false}).close();
+    CHECK(error_of([&] { client.seal("never"); }).name() == "io.shmd.Segments.NotSealable");
+}
+
+TEST_CASE("a watch gives events with the segment as it was") {
+    Daemon daemon;
+    shmd::Client client(daemon.socket());
+    auto there = client.create("w/there", 10);
+    shmd::Watch watch = client.watch("w/");
+    shmd::Event present = watch.next();
+    CHECK(present.kind == shmd::EventKind::present);
+    CHECK(present.segment->key == "w/there");
+    CHECK_FALSE(watch.next().segment);
+    CHECK_FALSE(watch.next(0s));
+    client.delete_segment("w/there");
+    auto deleted = watch.next(1h);
+    REQUIRE(deleted);
+    CHECK(to_string(deleted->kind) == "deleted");
+    CHECK(deleted->segment->state == shmd::State::deleted);
+    CHECK(watch.fd() >= 0);
+    daemon.kill();
+    CHECK(error_of([&] { (void)watch.next(); }).code() == std::errc::connection_reset);
+}
+
 TEST_CASE("a wait takes any duration") {
     Daemon daemon;
     shmd::Client client(daemon.socket());

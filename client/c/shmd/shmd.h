@@ -16,6 +16,7 @@
  *   -EBUSY        SegmentBusy: somebody has it open for writing
  *   -ESHUTDOWN    Draining: the daemon makes no new segments
  *   -ESRCH        NoSuchProcess
+ *   -ETIMEDOUT    shmd_watch_next(): nothing has happened in that time
  *   -ENOMEM       OutOfMemory, or none left in this process
  *   -ENOTSUP      the daemon does not have this method
  *   -EREMOTEIO    an error that this version does not know; its name is in shmd_last_error()
@@ -82,8 +83,23 @@ typedef enum shmd_reserve {
     SHMD_RESERVE_LAZY = 2
 } shmd_reserve;
 
-/* How long a segment lasts: until deleted, or until the last grant ends. */
-typedef enum shmd_lifetime { SHMD_LIFETIME_PERSISTENT = 0, SHMD_LIFETIME_ATTACHED = 1 } shmd_lifetime;
+/* How long a segment lasts: until deleted; until the last grant ends; until the process that created it is gone; until its
+ * lease runs out. */
+typedef enum shmd_lifetime {
+    SHMD_LIFETIME_PERSISTENT = 0,
+    SHMD_LIFETIME_ATTACHED = 1,
+    SHMD_LIFETIME_CREATOR = 2,
+    SHMD_LIFETIME_LEASE = 3
+} shmd_lifetime;
+
+typedef enum shmd_acl_kind { SHMD_ACL_USER = 0, SHMD_ACL_GROUP = 1 } shmd_acl_kind;
+
+/* Access beyond what the mode allows, for a user or a group. At most 32 for a segment. */
+typedef struct shmd_acl_entry {
+    shmd_acl_kind kind;
+    uint32_t id; /* the uid or gid */
+    shmd_access access;
+} shmd_acl_entry;
 
 typedef enum shmd_state { SHMD_STAGED = 0, SHMD_LIVE = 1, SHMD_DELETED = 2 } shmd_state;
 
@@ -106,12 +122,17 @@ typedef struct shmd_create_options {
     int staged;                   /* not 0: invisible until shmd_publish(); default 0 */
     const shmd_label *labels;     /* borrowed during the call; may be NULL */
     size_t label_count;
+    int64_t lease_usec;           /* with SHMD_LIFETIME_LEASE: at least a second; default 0, none */
+    int evictable;                /* not 0: may be dropped when memory runs short and nobody has it open; default 0 */
+    int sealable;                 /* 0: nobody can ever make it immutable; default 1 */
+    const shmd_acl_entry *acl;    /* borrowed during the call; may be NULL */
+    size_t acl_count;
 } shmd_create_options;
 
 #define SHMD_CREATE_OPTIONS_INIT                                                                       \
     {                                                                                                  \
         sizeof(shmd_create_options), 0600, SHMD_CREATE_NEW, SHMD_WRITE, SHMD_RESERVE_ALLOCATE,         \
-            SHMD_LIFETIME_PERSISTENT, 0, NULL, 0                                                       \
+            SHMD_LIFETIME_PERSISTENT, 0, NULL, 0, 0, 0, 1, NULL, 0                                     \
     }
 
 /* What the daemon knows of a segment. Owned by the library: read it, free it with shmd_info_free(). New fields may come
@@ -132,7 +153,74 @@ typedef struct shmd_info {
     int64_t created_usec, attached_usec, detached_usec, changed_usec, expires_usec;
     const shmd_label *labels;
     size_t label_count;
+    shmd_lifetime lifetime;
+    int64_t lease_usec; /* -1: it has no lease */
+    const shmd_acl_entry *acl;
+    size_t acl_count;
 } shmd_info;
+
+/* Tells what happens to segments. */
+typedef struct shmd_watch shmd_watch;
+
+/*
+ * What happened. CREATED, PUBLISHED: it is live now. REPLACED: its key went to another. CHANGED: its mode, owner, labels,
+ * lifetime or entries. DELETED, EXPIRED (its lifetime or lease is over), EVICTED: its key is free, and the info still tells
+ * which it was. PRESENT: it was there already. READY: all that were there have been told. LOST: this watch was read too
+ * slowly and events are left out; what is there now follows as PRESENT, and READY.
+ */
+typedef enum shmd_event_kind {
+    SHMD_EVENT_PRESENT = 0,
+    SHMD_EVENT_READY = 1,
+    SHMD_EVENT_CREATED = 2,
+    SHMD_EVENT_PUBLISHED = 3,
+    SHMD_EVENT_REPLACED = 4,
+    SHMD_EVENT_SEALED = 5,
+    SHMD_EVENT_CHANGED = 6,
+    SHMD_EVENT_ATTACHED = 7,
+    SHMD_EVENT_DETACHED = 8,
+    SHMD_EVENT_DELETED = 9,
+    SHMD_EVENT_EXPIRED = 10,
+    SHMD_EVENT_EVICTED = 11,
+    SHMD_EVENT_LOST = 12
+} shmd_event_kind;
+
+/* New fields may come at the end. */
+typedef struct shmd_event {
+    shmd_event_kind kind;
+    const shmd_info *segment; /* as it was then; NULL for READY and LOST. Owned by the event. */
+} shmd_event;
+
+/* Which members of shmd_attributes are meant. */
+#define SHMD_SET_MODE 0x1u
+#define SHMD_SET_OWNER_UID 0x2u
+#define SHMD_SET_OWNER_GID 0x4u
+#define SHMD_SET_LIFETIME 0x8u
+#define SHMD_SET_EVICTABLE 0x10u
+#define SHMD_SET_LABELS 0x20u
+#define SHMD_REMOVE_LABELS 0x40u
+#define SHMD_SET_ACL 0x80u
+
+/* What shmd_set_attributes() changes. Begin with SHMD_ATTRIBUTES_INIT. Everything pointed to is borrowed. */
+typedef struct shmd_attributes {
+    size_t struct_size; /* sizeof(shmd_attributes) of the caller */
+    unsigned set;       /* SHMD_SET_... of what is to be changed */
+    unsigned mode;
+    uint32_t owner_uid, owner_gid;
+    shmd_lifetime lifetime;
+    int64_t lease_usec; /* with SHMD_LIFETIME_LEASE, which begins now */
+    int evictable;
+    const shmd_label *labels; /* to be added, or changed where the name is there */
+    size_t label_count;
+    const char *const *remove_labels; /* names */
+    size_t remove_label_count;
+    const shmd_acl_entry *acl; /* takes the place of all entries */
+    size_t acl_count;
+} shmd_attributes;
+
+#define SHMD_ATTRIBUTES_INIT                                                                                  \
+    {                                                                                                         \
+        sizeof(shmd_attributes), 0, 0600, 0, 0, SHMD_LIFETIME_PERSISTENT, 0, 0, NULL, 0, NULL, 0, NULL, 0     \
+    }
 
 /* More about an error. Every pointer is valid until the next call of this library in the same thread. */
 typedef struct shmd_error {
@@ -177,6 +265,11 @@ SHMD_API int shmd_create(shmd_client *client, const char *key, uint64_t size, co
 /* Maps the segment that has this key or id. The caller owns *segment. -ENOENT, -EACCES, -EINVAL, -EDQUOT. */
 SHMD_API int shmd_open(shmd_client *client, const char *key, shmd_access access, shmd_segment **segment);
 SHMD_API int shmd_open_id(shmd_client *client, int64_t id, shmd_access access, shmd_segment **segment);
+
+/* As shmd_open() for reading, but only what is sealed: nobody can write it any more, so it needs no lock and no second look.
+ * -EBADFD when it still can be written. */
+SHMD_API int shmd_open_sealed(shmd_client *client, const char *key, shmd_segment **segment);
+SHMD_API int shmd_open_sealed_id(shmd_client *client, int64_t id, shmd_segment **segment);
 
 /*
  * As shmd_open(), but waits up to timeout_usec microseconds for the key to appear; -1 waits without an end. Other calls
@@ -241,6 +334,57 @@ SHMD_API int shmd_info_list_json(const shmd_info *first, char **json);
 SHMD_API int shmd_delete(shmd_client *client, const char *key);
 SHMD_API int shmd_delete_id(shmd_client *client, int64_t id);
 
+/*
+ * Changes mode, owner, lifetime, labels and entries. Only the owner, the creator and root may. The memory stays on the
+ * account of the user who reserved it. *info: the segment afterwards, free it with shmd_info_free(); info may be NULL.
+ * -ENOENT, -EACCES, -EINVAL.
+ */
+SHMD_API int shmd_set_attributes(shmd_client *client, const char *key, const shmd_attributes *attributes,
+                                 shmd_info **info);
+SHMD_API int shmd_set_attributes_id(shmd_client *client, int64_t id, const shmd_attributes *attributes,
+                                    shmd_info **info);
+
+/* Begins the segment's lease anew, for its full length from now on. Whoever may read the segment may. info as above.
+ * -ENOENT, -EACCES; -EBADFD when it has no lease. */
+SHMD_API int shmd_renew(shmd_client *client, const char *key, shmd_info **info);
+SHMD_API int shmd_renew_id(shmd_client *client, int64_t id, shmd_info **info);
+
+/* Makes the content immutable for ever, by the kernel. Needs the permission to write. info as above. -EBUSY while somebody
+ * has it open for writing, this process included: see shmd_seal_segment(). -EBADFD when it was created not to be sealed. */
+SHMD_API int shmd_seal(shmd_client *client, const char *key, shmd_info **info);
+SHMD_API int shmd_seal_id(shmd_client *client, int64_t id, shmd_info **info);
+
+/*
+ * The same for a segment that this process has open for writing. On success it is open for reading from then on, at the
+ * same address; when somebody else still has it open for writing, it stays as it was. No other thread may write to it
+ * meanwhile. Codes of shmd_seal(); -EPERM in a child of the process that opened it.
+ */
+SHMD_API int shmd_seal_segment(shmd_segment *segment);
+
+/*
+ * Tells what happens to the live segments that this user may describe and whose key begins with prefix; NULL means all.
+ * First every segment that is there (SHMD_EVENT_PRESENT), then SHMD_EVENT_READY, then everything as it happens. Has a
+ * connection of its own, which counts as one. The caller owns *watch. -EINVAL, -EDQUOT.
+ */
+SHMD_API int shmd_watch_open(shmd_client *client, const char *prefix, shmd_watch **watch);
+
+/*
+ * Waits up to timeout_usec microseconds for the next event; -1 waits without an end. *event is valid until the next call
+ * on this watch. -ETIMEDOUT when none has come; -ECONNRESET when the daemon has gone: the watch is over, close it and open
+ * another; -EPERM in a child of the process that opened it. A watch may be used by one thread at a time.
+ */
+SHMD_API int shmd_watch_next(shmd_watch *watch, int64_t timeout_usec, const shmd_event **event);
+
+/* A descriptor for poll(2) and the like: readable when more events have come. After opening, and whenever it is readable,
+ * call shmd_watch_next() with a timeout of 0 until it gives -ETIMEDOUT. The watch owns it. */
+SHMD_API int shmd_watch_fd(const shmd_watch *watch);
+
+/* NULL is allowed. */
+SHMD_API void shmd_watch_close(shmd_watch *watch);
+
+/* The name of an event in the interface description, such as "created"; NULL for what is none. Static. */
+SHMD_API const char *shmd_event_name(shmd_event_kind kind);
+
 /* Writes the key that stands for a System V integer key: 0xff3 gives "sysv:0x00000ff3". */
 SHMD_API void shmd_sysv_key(int32_t key, char out[SHMD_KEY_SIZE]);
 
@@ -249,6 +393,10 @@ SHMD_API void shmd_sysv_key(int32_t key, char out[SHMD_KEY_SIZE]);
  * parameters: a JSON object, or NULL for none. *reply: the reply's parameters, a JSON object; free(3) it.
  */
 SHMD_API int shmd_call(shmd_client *client, const char *method, const char *parameters, char **reply);
+
+/* The same for a call that answers many times, as lists do: *replies is a JSON array of the replies' parameters. Not for
+ * calls that never end. */
+SHMD_API int shmd_call_many(shmd_client *client, const char *method, const char *parameters, char **replies);
 
 #ifdef __cplusplus
 }

@@ -44,6 +44,7 @@ inline void check(int result) {
 struct Free {
     void operator()(shmd_client* client) const noexcept { shmd_disconnect(client); }
     void operator()(shmd_segment* segment) const noexcept { shmd_close(segment); }
+    void operator()(shmd_watch* watch) const noexcept { shmd_watch_close(watch); }
     void operator()(shmd_info* info) const noexcept { shmd_info_free(info); }
     void operator()(char* text) const noexcept { std::free(text); }
 };

@@ -15,6 +15,25 @@
 namespace shmd {
 inline namespace v0 {
 
+enum class Access { read = SHMD_READ, write = SHMD_WRITE };
+
+/// Until deleted; until the last grant ends; until the process that created it is gone; until its lease runs out.
+enum class Lifetime {
+    persistent = SHMD_LIFETIME_PERSISTENT,
+    attached = SHMD_LIFETIME_ATTACHED,
+    creator = SHMD_LIFETIME_CREATOR,
+    lease = SHMD_LIFETIME_LEASE
+};
+
+/// Access beyond what the mode allows, for a user or a group.
+struct AclEntry {
+    enum class Kind { user = SHMD_ACL_USER, group = SHMD_ACL_GROUP };
+    Kind kind = Kind::user;
+    std::uint32_t id = 0;
+    Access access = Access::read;
+    bool operator==(const AclEntry&) const = default;
+};
+
 enum class State { staged = SHMD_STAGED, live = SHMD_LIVE, deleted = SHMD_DELETED };
 
 using Labels = std::map<std::string, std::string>;
@@ -37,6 +56,9 @@ struct Info {
     Time created{}, changed{};
     std::optional<Time> attached{}, detached{}, expires{};
     Labels labels{};
+    Lifetime lifetime = Lifetime::persistent;
+    std::optional<std::chrono::microseconds> lease{};
+    std::vector<AclEntry> acl{};
 };
 
 namespace detail {
@@ -51,9 +73,26 @@ inline std::int64_t usec(const std::optional<Time>& at) {
     return at ? at->time_since_epoch().count() : -1;
 }
 
+// Microseconds for C: rounded up, -1 for what no clock will ever reach.
+template <typename Rep, typename Period>
+std::int64_t timeout_usec(std::chrono::duration<Rep, Period> timeout) {
+    constexpr std::chrono::duration<double> century(3.2e9);
+    if (timeout <= timeout.zero()) return 0;
+    if (std::chrono::duration<double>(timeout) > century) return -1;
+    return std::chrono::ceil<std::chrono::microseconds>(timeout).count();
+}
+
 inline std::vector<shmd_label> views(const Labels& labels) {
     std::vector<shmd_label> all;
     for (const auto& [name, value] : labels) all.push_back({name.c_str(), value.c_str()});
+    return all;
+}
+
+inline std::vector<shmd_acl_entry> views(const std::vector<AclEntry>& acl) {
+    std::vector<shmd_acl_entry> all;
+    for (const AclEntry& entry : acl) {
+        all.push_back({static_cast<shmd_acl_kind>(entry.kind), entry.id, static_cast<shmd_access>(entry.access)});
+    }
     return all;
 }
 
@@ -78,12 +117,19 @@ inline Info info_from(const shmd_info& from) {
     info.detached = optional_time(from.detached_usec);
     info.expires = optional_time(from.expires_usec);
     for (std::size_t i = 0; i < from.label_count; i++) info.labels.emplace(from.labels[i].name, from.labels[i].value);
+    info.lifetime = static_cast<Lifetime>(from.lifetime);
+    if (from.lease_usec >= 0) info.lease = std::chrono::microseconds(from.lease_usec);
+    for (std::size_t i = 0; i < from.acl_count; i++) {
+        const shmd_acl_entry& entry = from.acl[i];
+        info.acl.push_back(
+            {static_cast<AclEntry::Kind>(entry.kind), entry.id, static_cast<Access>(entry.access)});
+    }
     return info;
 }
 
 // The way back into C. The views borrow from the info.
 struct CInfo : shmd_info {
-    explicit CInfo(const Info& from) : shmd_info{}, label_views(views(from.labels)) {
+    explicit CInfo(const Info& from) : shmd_info{}, label_views(views(from.labels)), acl_views(views(from.acl)) {
         id = from.id;
         key = from.key ? from.key->c_str() : nullptr;
         size_bytes = from.size_bytes;
@@ -104,11 +150,16 @@ struct CInfo : shmd_info {
         expires_usec = usec(from.expires);
         labels = label_views.data();
         label_count = label_views.size();
+        lifetime = static_cast<shmd_lifetime>(from.lifetime);
+        lease_usec = from.lease ? from.lease->count() : -1;
+        acl = acl_views.data();
+        acl_count = acl_views.size();
     }
     CInfo(const CInfo&) = delete;
     CInfo& operator=(const CInfo&) = delete;
 
     std::vector<shmd_label> label_views;
+    std::vector<shmd_acl_entry> acl_views;
 };
 
 }  // namespace detail

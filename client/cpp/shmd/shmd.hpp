@@ -26,6 +26,7 @@
 
 #include <shmd/error.hpp>
 #include <shmd/info.hpp>
+#include <shmd/watch.hpp>
 
 namespace shmd {
 inline namespace v0 {
@@ -35,13 +36,10 @@ inline std::string_view version() noexcept {
     return shmd_version();
 }
 
-enum class Access { read = SHMD_READ, write = SHMD_WRITE };
 /// create_new: fail when the key is taken. any: open that segment.
 enum class CreateMode { create_new = SHMD_CREATE_NEW, any = SHMD_CREATE_ANY };
 /// How much of the memory is there at first: all of it; all of it and zeroed; nothing.
 enum class Reserve { allocate = SHMD_RESERVE_ALLOCATE, populate = SHMD_RESERVE_POPULATE, lazy = SHMD_RESERVE_LAZY };
-/// Until deleted, or until the last grant ends.
-enum class Lifetime { persistent = SHMD_LIFETIME_PERSISTENT, attached = SHMD_LIFETIME_ATTACHED };
 
 /// Names a segment: a text, or an integer for the System V key of that number. nullptr is no key, for create().
 /// Throws Error when the text holds a NUL.
@@ -83,18 +81,54 @@ struct CreateOptions {
     Lifetime lifetime = Lifetime::persistent;
     bool staged = false;  // invisible until publish()
     Labels labels{};
+    std::chrono::microseconds lease{};  // with Lifetime::lease: at least a second
+    bool evictable = false;             // may be dropped when memory runs short and nobody has it open
+    bool sealable = true;               // false: nobody can ever make it immutable
+    std::vector<AclEntry> acl{};
+};
+
+/// What Client::set_attributes() changes: what is set, and nothing else.
+struct Attributes {
+    std::optional<unsigned> mode{};
+    std::optional<std::uint32_t> owner_uid{}, owner_gid{};
+    std::optional<Lifetime> lifetime{};
+    std::chrono::microseconds lease{};  // with Lifetime::lease, which begins now
+    std::optional<bool> evictable{};
+    Labels labels{};                           // to be added, or changed where the name is there
+    std::vector<std::string> remove_labels{};  // names
+    std::optional<std::vector<AclEntry>> acl{};  // in place of all that there are
 };
 
 namespace detail {
 
-// Microseconds for C: rounded up, -1 for what no clock will ever reach.
-template <typename Rep, typename Period>
-std::int64_t timeout_usec(std::chrono::duration<Rep, Period> timeout) {
-    constexpr std::chrono::duration<double> century(3.2e9);
-    if (timeout <= timeout.zero()) return 0;
-    if (std::chrono::duration<double>(timeout) > century) return -1;
-    return std::chrono::ceil<std::chrono::microseconds>(timeout).count();
-}
+// The C form. Borrows from the attributes.
+struct CAttributes : shmd_attributes {
+    explicit CAttributes(const Attributes& from)
+        : shmd_attributes(SHMD_ATTRIBUTES_INIT), label_views(views(from.labels)), acl_views(views(from.acl.value_or(std::vector<AclEntry>{}))) {
+        if (from.mode) mode = *from.mode, set |= SHMD_SET_MODE;
+        if (from.owner_uid) owner_uid = *from.owner_uid, set |= SHMD_SET_OWNER_UID;
+        if (from.owner_gid) owner_gid = *from.owner_gid, set |= SHMD_SET_OWNER_GID;
+        if (from.lifetime) lifetime = static_cast<shmd_lifetime>(*from.lifetime), set |= SHMD_SET_LIFETIME;
+        lease_usec = from.lease.count();
+        if (from.evictable) evictable = *from.evictable ? 1 : 0, set |= SHMD_SET_EVICTABLE;
+        if (!from.labels.empty()) set |= SHMD_SET_LABELS;
+        labels = label_views.data();
+        label_count = label_views.size();
+        for (const std::string& name : from.remove_labels) name_views.push_back(name.c_str());
+        if (!name_views.empty()) set |= SHMD_REMOVE_LABELS;
+        shmd_attributes::remove_labels = name_views.data();
+        remove_label_count = name_views.size();
+        if (from.acl) set |= SHMD_SET_ACL;
+        acl = acl_views.data();
+        acl_count = acl_views.size();
+    }
+    CAttributes(const CAttributes&) = delete;
+    CAttributes& operator=(const CAttributes&) = delete;
+
+    std::vector<shmd_label> label_views;
+    std::vector<const char*> name_views;
+    std::vector<shmd_acl_entry> acl_views;
+};
 
 }  // namespace detail
 
@@ -142,6 +176,13 @@ class BasicSegment {
     /// create(). replace: takes the key over from the segment that has it.
     void publish(const Key& key = nullptr, bool replace = false) {
         detail::check(shmd_publish(segment_.get(), key.c_str(), replace ? 1 : 0));
+    }
+
+    /// Makes the content immutable for ever, by the kernel, and hands it over for reading, at the same address. Throws with
+    /// std::errc::device_or_resource_busy while somebody else has it open for writing; it stays as it was then.
+    [[nodiscard]] BasicSegment<Access::read> seal() && {
+        detail::check(shmd_seal_segment(segment_.get()));
+        return BasicSegment<Access::read>(release());
     }
 
     /// True when create() made it, false when it was there.
@@ -197,6 +238,12 @@ class Client {
         plain.staged = options.staged ? 1 : 0;
         plain.labels = labels.data();
         plain.label_count = labels.size();
+        plain.lease_usec = options.lease.count();
+        plain.evictable = options.evictable ? 1 : 0;
+        plain.sealable = options.sealable ? 1 : 0;
+        std::vector<shmd_acl_entry> acl = detail::views(options.acl);
+        plain.acl = acl.data();
+        plain.acl_count = acl.size();
         return take<A>(detail::made_by<shmd_segment>(shmd_create, client_.get(), key.c_str(), size_bytes, &plain));
     }
 
@@ -207,7 +254,15 @@ class Client {
     [[nodiscard]] Segment open_write(const Key& key) { return open<Access::write>(key); }
     [[nodiscard]] Segment open_write(Id id) { return open<Access::write>(id); }
 
-    /// The same, but waits up to this long for the key to appear; duration::max() waits without an end.
+    /// Opens for reading what nobody can write any more: it needs no lock and no second look.
+    [[nodiscard]] ReadOnlySegment open_sealed(const Key& key) {
+        return take<Access::read>(detail::made_by<shmd_segment>(shmd_open_sealed, client_.get(), key.c_str()));
+    }
+    [[nodiscard]] ReadOnlySegment open_sealed(Id id) {
+        return take<Access::read>(detail::made_by<shmd_segment>(shmd_open_sealed_id, client_.get(), id.value));
+    }
+
+    /// As open_read() and open_write(), but waits up to this long for the key to appear; duration::max() waits without an end.
     template <typename Rep, typename Period>
     [[nodiscard]] ReadOnlySegment open_read(const Key& key, std::chrono::duration<Rep, Period> timeout) {
         return open_wait<Access::read>(key, detail::timeout_usec(timeout));
@@ -233,9 +288,37 @@ class Client {
     void delete_segment(const Key& key) { detail::check(shmd_delete(client_.get(), key.c_str())); }
     void delete_segment(Id id) { detail::check(shmd_delete_id(client_.get(), id.value)); }
 
+    /// Changes mode, owner, lifetime, labels and entries. Gives the segment as it is then.
+    Info set_attributes(const Key& key, const Attributes& attributes) {
+        const detail::CAttributes plain(attributes);
+        return described_by(shmd_set_attributes, key.c_str(), static_cast<const shmd_attributes*>(&plain));
+    }
+    Info set_attributes(Id id, const Attributes& attributes) {
+        const detail::CAttributes plain(attributes);
+        return described_by(shmd_set_attributes_id, id.value, static_cast<const shmd_attributes*>(&plain));
+    }
+
+    /// Begins the segment's lease anew, for its full length from now on.
+    Info renew(const Key& key) { return described_by(shmd_renew, key.c_str()); }
+    Info renew(Id id) { return described_by(shmd_renew_id, id.value); }
+
+    /// Makes the content immutable for ever. For what this process has open for writing see BasicSegment::seal().
+    Info seal(const Key& key) { return described_by(shmd_seal, key.c_str()); }
+    Info seal(Id id) { return described_by(shmd_seal_id, id.value); }
+
+    /// What happens to the segments whose key begins with prefix.
+    [[nodiscard]] Watch watch(const std::string& prefix = {}) {
+        return Watch(detail::made_by<shmd_watch>(shmd_watch_open, client_.get(), prefix.c_str()).release());
+    }
+
     /// Any Varlink call that answers once and passes no descriptors. Parameters and answer are JSON objects.
     [[nodiscard]] std::string call(const std::string& method, const std::string& parameters = "{}") {
         return detail::made_by<char>(shmd_call, client_.get(), method.c_str(), parameters.c_str()).get();
+    }
+
+    /// The same for one that answers many times: a JSON array of the answers.
+    [[nodiscard]] std::string call_many(const std::string& method, const std::string& parameters = "{}") {
+        return detail::made_by<char>(shmd_call_many, client_.get(), method.c_str(), parameters.c_str()).get();
     }
 
     /// For the C interface. Borrowed.
@@ -263,9 +346,9 @@ class Client {
         return take<A>(detail::made_by<shmd_segment>(shmd_open_wait, client_.get(), key.c_str(),
                                                      static_cast<shmd_access>(A), usec));
     }
-    template <typename Function, typename Name>
-    Info described_by(Function function, Name name) {
-        return detail::info_from(*detail::made_by<shmd_info>(function, client_.get(), name));
+    template <typename Function, typename... Arguments>
+    Info described_by(Function function, Arguments... arguments) {
+        return detail::info_from(*detail::made_by<shmd_info>(function, client_.get(), arguments...));
     }
 
     detail::Owned<shmd_client> client_;
