@@ -63,6 +63,12 @@ void check_acl(Fields& fields, const std::optional<std::vector<AclEntry>>& acl) 
     if (acl && acl->size() > limits::acl_entries) fields.fail("acl");
 }
 
+void check_nodes(Fields& fields, const std::optional<std::vector<std::uint32_t>>& nodes) {
+    if (!nodes) return;
+    bool too_high = std::ranges::any_of(*nodes, [](std::uint32_t node) { return node > limits::highest_numa_node; });
+    if (nodes->empty() || nodes->size() > limits::numa_nodes || too_high) fields.fail("numaNodes");
+}
+
 void check_mode(Fields& fields, const std::optional<int>& mode) {
     if (mode && (*mode < 0 || *mode > limits::mode_bits)) fields.fail("mode");
 }
@@ -94,8 +100,14 @@ Result<CallBody> decode_create(const Json& parameters) {
         .allow("leaseUsec", call.lease_usec)
         .allow("evictable", call.evictable)
         .allow("sealable", call.sealable)
-        .allow("acl", call.acl);
+        .allow("acl", call.acl)
+        .allow("capacityBytes", call.capacity_bytes)
+        .allow("hugePages", call.huge_pages)
+        .allow("numaNodes", call.numa_nodes)
+        .allow("placementFallback", call.placement_fallback);
     if (call.size_bytes < 1) fields.fail("sizeBytes");
+    if (call.capacity_bytes && *call.capacity_bytes < call.size_bytes) fields.fail("capacityBytes");
+    check_nodes(fields, call.numa_nodes);
     check_mode(fields, call.mode);
     if (call.labels && !labels_fit(*call.labels)) fields.fail("labels");
     check_lease(fields, call.lifetime, call.lease_usec);
@@ -117,6 +129,57 @@ Result<CallBody> decode_open(const Json& parameters) {
     auto body = finish(fields, std::move(call));
     if (body && bad_key) return std::move(*bad_key);
     return body;
+}
+
+// Which of many it was that a refusal is about.
+Error about_item(Error error, std::string_view list, std::size_t index) {
+    if (error.code == ErrorCode::invalid_parameter) {
+        error.text = std::string(list) + "[" + std::to_string(index) + "]." + error.text.value_or("");
+    }
+    return error;
+}
+
+bool has_batch_size(const json::Array& items) {
+    return items.value && items.value->IsArray() && !items.value->Empty() && items.value->Size() <= limits::batch;
+}
+
+Result<CallBody> decode_create_many(const Json& parameters) {
+    CreateMany call;
+    json::Array items;
+    Fields fields(parameters);
+    fields.require("segments", items);
+    if (!has_batch_size(items)) fields.fail("segments");
+    fields.no_others();
+    if (fields.bad_field()) return Error::invalid_parameter(shortened(*fields.bad_field()));
+    for (const Json& item : items.value->GetArray()) {
+        if (!item.IsObject()) return Error::invalid_parameter("segments");
+        auto one = decode_create(item);
+        if (!one) return about_item(std::move(one).error(), "segments", call.segments.size());
+        call.segments.push_back(std::get<Create>(*std::move(one)));
+    }
+    return CallBody(std::move(call));
+}
+
+Result<CallBody> decode_open_many(const Json& parameters) {
+    OpenMany call;
+    json::Array items;
+    Fields fields(parameters);
+    fields.require("targets", items).require("access", call.access);
+    if (!has_batch_size(items)) fields.fail("targets");
+    fields.no_others();
+    if (fields.bad_field()) return Error::invalid_parameter(shortened(*fields.bad_field()));
+    for (const Json& item : items.value->GetArray()) {
+        if (!item.IsObject()) return Error::invalid_parameter("targets");
+        Fields one(item);
+        Target target;
+        read_target(one, target);
+        one.no_others();
+        if (one.bad_field()) {
+            return about_item(Error::invalid_parameter(shortened(*one.bad_field())), "targets", call.targets.size());
+        }
+        call.targets.push_back(std::move(target));
+    }
+    return CallBody(std::move(call));
 }
 
 Result<CallBody> decode_detach(const Json& parameters) {
@@ -169,6 +232,18 @@ Result<CallBody> decode_set_attributes(const Json& parameters) {
     check_lease(fields, call.lifetime, call.lease_usec);
     if (call.labels && !labels_fit(*call.labels)) fields.fail("labels");
     check_acl(fields, call.acl);
+    auto bad_key = check_key(call.target.key);
+    auto body = finish(fields, std::move(call));
+    if (body && bad_key) return std::move(*bad_key);
+    return body;
+}
+
+Result<CallBody> decode_resize(const Json& parameters) {
+    Resize call;
+    Fields fields(parameters);
+    read_target(fields, call.target);
+    fields.require("sizeBytes", call.size_bytes);
+    if (call.size_bytes < 1) fields.fail("sizeBytes");
     auto bad_key = check_key(call.target.key);
     auto body = finish(fields, std::move(call));
     if (body && bad_key) return std::move(*bad_key);
@@ -230,6 +305,8 @@ constexpr std::array methods{
     Method{Open::method, decode_open},
     Method{Detach::method, decode_detach},
     Method{Create::method, decode_create},
+    Method{OpenMany::method, decode_open_many},
+    Method{CreateMany::method, decode_create_many},
     Method{Publish::method, decode_publish},
     Method{Describe::method, decode_target_only<Describe>},
     Method{List::method, decode_prefix_only<List>},
@@ -237,6 +314,7 @@ constexpr std::array methods{
     Method{SetAttributes::method, decode_set_attributes},
     Method{Renew::method, decode_target_only<Renew>},
     Method{Seal::method, decode_target_only<Seal>},
+    Method{Resize::method, decode_resize},
     Method{Watch::method, decode_prefix_only<Watch>},
     Method{ListSegments::method, decode_prefix_only<ListSegments>},
     Method{GetSegment::method, decode_target_only<GetSegment>},
@@ -326,12 +404,37 @@ struct EncodeParameters {
         out.add_if("evictable", call.evictable);
         out.add_if("sealable", call.sealable);
         if (call.acl) json::append(out.begin("acl"), *call.acl);
+        out.add_if("capacityBytes", call.capacity_bytes);
+        put_enum(out, "hugePages", call.huge_pages);
+        if (call.numa_nodes) json::append(out.begin("numaNodes"), *call.numa_nodes);
+        out.add_if("placementFallback", call.placement_fallback);
     }
     void operator()(const Open& call) const {
         put(out, call.target);
         out.add("access", json::enum_name(call.access));
         out.add_if("waitUsec", call.wait_usec);
         out.add_if("sealed", call.sealed);
+    }
+    void operator()(const CreateMany& call) const {
+        std::string& list = out.begin("segments");
+        list += '[';
+        for (const Create& segment : call.segments) {
+            if (list.back() != '[') list += ',';
+            ObjectWriter item(list);
+            EncodeParameters{item}(segment);
+        }
+        list += ']';
+    }
+    void operator()(const OpenMany& call) const {
+        std::string& list = out.begin("targets");
+        list += '[';
+        for (const Target& target : call.targets) {
+            if (list.back() != '[') list += ',';
+            ObjectWriter item(list);
+            put(item, target);
+        }
+        list += ']';
+        out.add("access", json::enum_name(call.access));
     }
     void operator()(const Detach& call) const { out.add("attachment", call.attachment); }
     void operator()(const Publish& call) const {
@@ -356,6 +459,10 @@ struct EncodeParameters {
     }
     void operator()(const Renew& call) const { put(out, call.target); }
     void operator()(const Seal& call) const { put(out, call.target); }
+    void operator()(const Resize& call) const {
+        put(out, call.target);
+        out.add("sizeBytes", call.size_bytes);
+    }
     void operator()(const Watch& call) const { out.add_if("prefix", call.prefix); }
     void operator()(const ListSegments& call) const { out.add_if("prefix", call.prefix); }
     void operator()(const GetSegment& call) const { put(out, call.target); }

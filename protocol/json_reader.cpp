@@ -166,6 +166,9 @@ bool read(const Json& value, Labels& out) {
 bool read(const Json& value, std::vector<std::string>& out) {
     return read_array(value, out);
 }
+bool read(const Json& value, std::vector<std::uint32_t>& out) {
+    return read_array(value, out);
+}
 bool read(const Json& value, std::vector<Usage>& out) {
     return read_array(value, out);
 }
@@ -235,6 +238,7 @@ bool read(const Json& value, Segment& out) {
     if (!value.IsObject()) return false;
     std::optional<Labels> labels;
     std::optional<std::vector<AclEntry>> acl;
+    std::optional<std::vector<std::uint32_t>> numa_nodes;
     Fields fields(value);
     fields.require("id", out.id)
         .allow("key", out.key)
@@ -257,10 +261,24 @@ bool read(const Json& value, Segment& out) {
         .allow("labels", labels)
         .require("lifetime", out.lifetime)
         .allow("leaseUsec", out.lease_usec)
-        .allow("acl", acl);
+        .allow("acl", acl)
+        .require("capacityBytes", out.capacity_bytes)
+        .require("hugePages", out.huge_pages)
+        .allow("numaNodes", numa_nodes);
     if (labels) out.labels = std::move(*labels);
     if (acl) out.acl = std::move(*acl);
-    return !fields.bad_field() && out.size_bytes > 0;
+    if (numa_nodes) out.numa_nodes = std::move(*numa_nodes);
+    return !fields.bad_field() && out.size_bytes > 0 && out.capacity_bytes >= out.size_bytes;
+}
+
+bool read(const Json& value, Grant& out) {
+    if (!value.IsObject()) return false;
+    Fields fields(value);
+    fields.require("segment", out.segment)
+        .allow("created", out.created)
+        .require("attachment", out.attachment)
+        .require("fileDescriptor", out.file_descriptor);
+    return !fields.bad_field() && out.attachment != 0 && out.file_descriptor >= 0;
 }
 
 bool read(const Json& value, Usage& out) {

@@ -79,15 +79,28 @@ struct EnumNames<Lifetime> {
     static constexpr std::array<std::string_view, 4> names{"persistent", "attached", "creator", "lease"};
 };
 template <>
+struct EnumNames<HugePages> {
+    static constexpr std::array<std::string_view, 4> names{"none", "transparent", "huge2M", "huge1G"};
+};
+template <>
 struct EnumNames<Event> {
-    static constexpr std::array<std::string_view, 13> names{"present",  "ready",    "created", "published", "replaced",
-                                                            "sealed",   "changed",  "attached", "detached", "deleted",
-                                                            "expired",  "evicted",  "lost"};
+    static constexpr std::array<std::string_view, 14> names{
+        "present", "ready",    "created",  "published", "replaced", "sealed",  "resized",
+        "changed", "attached", "detached", "deleted",   "expired",  "evicted", "lost"};
 };
 
 template <typename E>
 std::string_view enum_name(E value) {
     return EnumNames<E>::names[static_cast<std::size_t>(value)];
+}
+
+/// An array whose items the caller reads. Valid as long as the document.
+struct Array {
+    const Json* value = nullptr;
+};
+inline bool read(const Json& value, Array& out) {
+    out.value = &value;
+    return value.IsArray();
 }
 
 bool read(const Json& value, bool& out);
@@ -97,6 +110,7 @@ bool read(const Json& value, std::int32_t& out);
 bool read(const Json& value, std::uint32_t& out);
 bool read(const Json& value, Labels& out);
 bool read(const Json& value, std::vector<std::string>& out);
+bool read(const Json& value, std::vector<std::uint32_t>& out);
 bool read(const Json& value, Segment& out);
 bool read(const Json& value, Usage& out);
 bool read(const Json& value, std::vector<Usage>& out);
@@ -107,6 +121,7 @@ bool read(const Json& value, std::vector<Holder>& out);
 bool read(const Json& value, AttachmentStatus& out);
 bool read(const Json& value, std::vector<AttachmentStatus>& out);
 bool read(const Json& value, SegmentStatus& out);
+bool read(const Json& value, Grant& out);
 
 template <typename E>
 requires std::is_enum_v<E>

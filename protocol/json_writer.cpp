@@ -80,6 +80,33 @@ void append(std::string& out, const Segment& segment) {
     } else {
         append(object.begin("acl"), segment.acl);
     }
+    object.add("capacityBytes", segment.capacity_bytes);
+    object.add("hugePages", enum_name(segment.huge_pages));
+    if (segment.numa_nodes.empty()) {
+        object.begin("numaNodes") += "null";
+    } else {
+        append(object.begin("numaNodes"), segment.numa_nodes);
+    }
+}
+
+void append(std::string& out, const Grant& grant) {
+    ObjectWriter object(out);
+    append(object.begin("segment"), grant.segment);
+    object.add_if("created", grant.created);
+    object.add("attachment", grant.attachment);
+    object.add("fileDescriptor", grant.file_descriptor);
+}
+
+void append(std::string& out, const OpenResult& result) {
+    ObjectWriter object(out);
+    if (result.grant) append(object.begin("grant"), *result.grant);
+    if (!result.error) return;
+    object.add("error", result.error->name);
+    object.begin("parameters") += result.error->parameters;
+}
+
+void append(std::string& out, std::uint32_t number) {
+    out += std::to_string(number);
 }
 
 void append(std::string& out, const AclEntry& entry) {

@@ -65,8 +65,11 @@ class ObjectWriter {
 inline void append(std::string& out, const std::string& text) {
     append_string(out, text);
 }
+void append(std::string& out, std::uint32_t number);
 void append(std::string& out, const Labels& labels);
 void append(std::string& out, const Segment& segment);
+void append(std::string& out, const Grant& grant);
+void append(std::string& out, const OpenResult& result);
 void append(std::string& out, const Usage& usage);
 void append(std::string& out, const AclEntry& entry);
 void append(std::string& out, const Holder& holder);

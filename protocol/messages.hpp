@@ -52,6 +52,10 @@ struct Create {
     std::optional<bool> evictable;
     std::optional<bool> sealable;
     std::optional<std::vector<AclEntry>> acl;
+    std::optional<std::int64_t> capacity_bytes;
+    std::optional<HugePages> huge_pages;
+    std::optional<std::vector<std::uint32_t>> numa_nodes;
+    std::optional<bool> placement_fallback;
     bool operator==(const Create&) const = default;
 };
 struct Open {
@@ -61,6 +65,18 @@ struct Open {
     std::optional<std::int64_t> wait_usec;
     std::optional<bool> sealed;
     bool operator==(const Open&) const = default;
+};
+struct CreateMany {
+    static constexpr std::string_view method = "io.shmd.Segments.CreateMany";
+    std::vector<Create> segments;
+    bool operator==(const CreateMany&) const = default;
+};
+/// Keys are those that were sent: they may be invalid.
+struct OpenMany {
+    static constexpr std::string_view method = "io.shmd.Segments.OpenMany";
+    std::vector<Target> targets;
+    Access access = Access::read;
+    bool operator==(const OpenMany&) const = default;
 };
 struct Detach {
     static constexpr std::string_view method = "io.shmd.Segments.Detach";
@@ -112,6 +128,12 @@ struct Seal {
     static constexpr std::string_view method = "io.shmd.Segments.Seal";
     Target target;
     bool operator==(const Seal&) const = default;
+};
+struct Resize {
+    static constexpr std::string_view method = "io.shmd.Segments.Resize";
+    Target target;
+    std::int64_t size_bytes = 0;
+    bool operator==(const Resize&) const = default;
 };
 struct Watch {
     static constexpr std::string_view method = "io.shmd.Segments.Watch";
@@ -166,9 +188,9 @@ struct Drain {
     bool operator==(const Drain&) const = default;
 };
 
-using CallBody = std::variant<GetInfo, GetInterfaceDescription, Create, Open, Detach, Publish, Describe, List, Delete,
-                              SetAttributes, Renew, Seal, Watch, GetStatus, GetUsage, ListSegments, GetSegment,
-                              ForceDelete, Disconnect, Evict, Reload, SetLogLevel, Drain>;
+using CallBody = std::variant<GetInfo, GetInterfaceDescription, Create, Open, CreateMany, OpenMany, Detach, Publish, Describe,
+                              List, Delete, SetAttributes, Renew, Seal, Resize, Watch, GetStatus, GetUsage, ListSegments,
+                              GetSegment, ForceDelete, Disconnect, Evict, Reload, SetLogLevel, Drain>;
 
 /// True when a segment may carry these.
 [[nodiscard]] bool labels_fit(const Labels& labels);
@@ -220,7 +242,34 @@ struct Grant {
     int file_descriptor = 0;  // index among the descriptors of this reply
     bool operator==(const Grant&) const = default;
 };
-/// The reply of Describe, Publish, SetAttributes, Renew and Seal, and one of those of List. Null only for a List that found nothing.
+/// The reply of CreateMany.
+struct Grants {
+    std::vector<Grant> grants;
+    bool operator==(const Grants&) const = default;
+};
+/// An error as a client receives it: any name, ours or not, and its parameters as JSON text.
+struct RemoteError {
+    std::string name;
+    std::string parameters;
+    /// The same, when it is one of ours.
+    std::optional<Error> known;
+    bool operator==(const RemoteError&) const = default;
+};
+[[nodiscard]] RemoteError to_remote(Error error);
+
+/// Exactly one of both.
+struct OpenResult {
+    std::optional<Grant> grant;
+    std::optional<RemoteError> error;
+    bool operator==(const OpenResult&) const = default;
+};
+/// The reply of OpenMany.
+struct OpenResults {
+    std::vector<OpenResult> results;
+    bool operator==(const OpenResults&) const = default;
+};
+/// The reply of Describe, Publish, SetAttributes, Renew, Seal and Resize, and one of those of List. Null only for a List
+/// that found nothing.
 struct SegmentReply {
     std::optional<Segment> segment;
     bool operator==(const SegmentReply&) const = default;
@@ -286,20 +335,12 @@ struct Evicted {
     bool operator==(const Evicted&) const = default;
 };
 
-using ReplyBody = std::variant<Empty, ServiceInfo, InterfaceDescription, Grant, SegmentReply, WatchReply, Status,
-                               UsageReply, SegmentStatusReply, Disconnected, Evicted>;
+using ReplyBody = std::variant<Empty, ServiceInfo, InterfaceDescription, Grant, Grants, OpenResults, SegmentReply, WatchReply,
+                               Status, UsageReply, SegmentStatusReply, Disconnected, Evicted>;
 
 /// Bytes that are not UTF-8 go as U+FFFD.
 [[nodiscard]] std::string encode_reply(const ReplyBody& body, bool continues = false);
 [[nodiscard]] std::string encode_error(const Error& error);
-
-/// An error as a client receives it: any name, ours or not, and its parameters as JSON text.
-struct RemoteError {
-    std::string name;
-    std::string parameters;
-    /// The same, when it is one of ours.
-    std::optional<Error> known;
-};
 
 /// One decoded reply. `continues`: more replies to the same call follow.
 template <typename T>

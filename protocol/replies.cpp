@@ -32,6 +32,8 @@ constexpr std::array error_forms{
     ErrorForm{ErrorCode::not_sealable, "io.shmd.Segments.NotSealable", "key", "id"},
     ErrorForm{ErrorCode::segment_busy, "io.shmd.Segments.SegmentBusy", nullptr, nullptr},
     ErrorForm{ErrorCode::no_lease, "io.shmd.Segments.NoLease", "key", "id"},
+    ErrorForm{ErrorCode::capacity_exceeded, "io.shmd.Segments.CapacityExceeded", nullptr, "capacityBytes"},
+    ErrorForm{ErrorCode::placement_unavailable, "io.shmd.Segments.PlacementUnavailable", "setting", nullptr},
     ErrorForm{ErrorCode::draining, "io.shmd.Segments.Draining", nullptr, nullptr},
     ErrorForm{ErrorCode::no_such_process, "io.shmd.Control.NoSuchProcess", nullptr, "pid"},
     ErrorForm{ErrorCode::invalid_configuration, "io.shmd.Control.InvalidConfiguration", "reason", nullptr},
@@ -79,6 +81,8 @@ struct EncodeReply {
         out.add("attachment", grant.attachment);
         out.add("fileDescriptor", grant.file_descriptor);
     }
+    void operator()(const Grants& reply) const { json::append(out.begin("grants"), reply.grants); }
+    void operator()(const OpenResults& reply) const { json::append(out.begin("results"), reply.results); }
     void operator()(const SegmentReply& reply) const {
         std::string& value = out.begin("segment");
         if (reply.segment) {
@@ -142,12 +146,7 @@ bool decode(const Json& parameters, InterfaceDescription& out) {
 }
 
 bool decode(const Json& parameters, Grant& out) {
-    Fields fields(parameters);
-    fields.require("segment", out.segment)
-        .allow("created", out.created)
-        .require("attachment", out.attachment)
-        .require("fileDescriptor", out.file_descriptor);
-    return !fields.bad_field() && out.attachment != 0 && out.file_descriptor >= 0;
+    return json::read(parameters, out);
 }
 
 bool decode(const Json& parameters, SegmentReply& out) {
@@ -210,6 +209,44 @@ RemoteError decode_error(std::string name, const Json& parameters) {
     return error;
 }
 
+bool decode(const Json& parameters, Grants& out) {
+    json::Array grants;
+    if (Fields(parameters).require("grants", grants).bad_field()) return false;
+    for (const Json& grant : grants.value->GetArray()) {
+        if (!json::read(grant, out.grants.emplace_back())) return false;
+    }
+    return true;
+}
+
+bool decode(const Json& parameters, OpenResults& out) {
+    json::Array results;
+    if (Fields(parameters).require("results", results).bad_field()) return false;
+    for (const Json& each : results.value->GetArray()) {
+        if (!each.IsObject()) return false;
+        OpenResult& result = out.results.emplace_back();
+        std::optional<std::string> error;
+        if (Fields(each).allow("grant", result.grant).allow("error", error).bad_field()) return false;
+        if (error.has_value() == result.grant.has_value()) return false;
+        if (!error) continue;
+        const Json* details = json::find_member(each, "parameters");
+        if (details && !details->IsObject()) return false;
+        result.error = decode_error(std::move(*error), details ? *details : json::empty_object());
+    }
+    return true;
+}
+
+std::string error_parameters(const Error& error) {
+    const ErrorForm& form = form_of(error.code);
+    std::string text;
+    {
+        ObjectWriter parameters(text);
+        if (form.text_field) parameters.add_if(form.text_field, error.text);
+        if (form.number_field) parameters.add_if(form.number_field, error.number);
+        if (error.code == ErrorCode::segment_busy) json::append(parameters.begin("holders"), error.holders);
+    }
+    return text;
+}
+
 }  // namespace
 
 std::string_view error_name(ErrorCode code) {
@@ -231,17 +268,18 @@ std::string encode_reply(const ReplyBody& body, bool continues) {
 }
 
 std::string encode_error(const Error& error) {
-    const ErrorForm& form = form_of(error.code);
     std::string message;
     {
         ObjectWriter object(message);
-        object.add("error", form.name);
-        ObjectWriter parameters(object.begin("parameters"));
-        if (form.text_field) parameters.add_if(form.text_field, error.text);
-        if (form.number_field) parameters.add_if(form.number_field, error.number);
-        if (error.code == ErrorCode::segment_busy) json::append(parameters.begin("holders"), error.holders);
+        object.add("error", error_name(error.code));
+        object.begin("parameters") += error_parameters(error);
     }
     return message;
+}
+
+RemoteError to_remote(Error error) {
+    std::string parameters = error_parameters(error);
+    return {std::string(error_name(error.code)), std::move(parameters), std::move(error)};
 }
 
 template <typename T>
@@ -268,6 +306,8 @@ template std::optional<Reply<Empty>> decode_reply(std::string_view);
 template std::optional<Reply<ServiceInfo>> decode_reply(std::string_view);
 template std::optional<Reply<InterfaceDescription>> decode_reply(std::string_view);
 template std::optional<Reply<Grant>> decode_reply(std::string_view);
+template std::optional<Reply<Grants>> decode_reply(std::string_view);
+template std::optional<Reply<OpenResults>> decode_reply(std::string_view);
 template std::optional<Reply<SegmentReply>> decode_reply(std::string_view);
 template std::optional<Reply<WatchReply>> decode_reply(std::string_view);
 template std::optional<Reply<SegmentStatusReply>> decode_reply(std::string_view);

@@ -28,6 +28,8 @@ enum class ErrorCode {
     not_sealable,     // text: key, number: id
     segment_busy,     // holders
     no_lease,         // text: key, number: id
+    capacity_exceeded,      // number: bytes of capacity
+    placement_unavailable,  // text: setting
     draining,
     // io.shmd.Control
     no_such_process,        // number: pid
@@ -62,6 +64,10 @@ struct Error {
     static Error out_of_memory(std::int64_t bytes) { return {ErrorCode::out_of_memory, std::nullopt, bytes}; }
     static Error segment_busy(std::vector<Holder> holders) {
         return {ErrorCode::segment_busy, std::nullopt, std::nullopt, std::move(holders)};
+    }
+    static Error capacity_exceeded(std::int64_t bytes) { return {ErrorCode::capacity_exceeded, std::nullopt, bytes}; }
+    static Error placement_unavailable(std::string setting) {
+        return {ErrorCode::placement_unavailable, std::move(setting)};
     }
     static Error permission_denied() { return {ErrorCode::permission_denied}; }
     static Error invalid_parameter(std::string name) { return {ErrorCode::invalid_parameter, std::move(name)}; }

@@ -14,6 +14,7 @@ enum class CreateMode { create_new, any };
 enum class Reserve { lazy, allocate, populate };
 enum class State { staged, live, deleted };
 enum class Lifetime { persistent, attached, creator, lease };
+enum class HugePages { none, transparent, huge_2m, huge_1g };
 enum class Event {
     present,
     ready,
@@ -21,6 +22,7 @@ enum class Event {
     published,
     replaced,
     sealed,
+    resized,
     changed,
     attached,
     detached,
@@ -74,6 +76,9 @@ struct Segment {
     Lifetime lifetime = Lifetime::persistent;
     std::optional<std::int64_t> lease_usec;
     std::vector<AclEntry> acl;
+    std::int64_t capacity_bytes = 0;
+    HugePages huge_pages = HugePages::none;
+    std::vector<std::uint32_t> numa_nodes;
 
     bool operator==(const Segment&) const = default;
 };

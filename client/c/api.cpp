@@ -43,6 +43,8 @@ int null_pointer() noexcept {
     return report(EINVAL, "an argument is a null pointer where none may be");
 }
 
+constexpr std::uint64_t largest_size = static_cast<std::uint64_t>(shmd::limits::integer);
+constexpr const char* too_large = "a segment has at most 2^53-1 bytes";
 constexpr const char* no_timeout = "a timeout is -1 for no end, 0, or a number of microseconds";
 
 // Keeps pthread_cancel(3) out of a call: it would unwind through what must not be left half done.
@@ -110,6 +112,11 @@ int set_attributes(shmd_client* client, const Target& target, const shmd_attribu
     auto change = shmd::client::attributes_from(target, attributes);
     if (!change) return report(change.failure());
     return hand_out(client->client->set_attributes(*change), info);
+}
+
+int resize(shmd_client* client, const Target& target, std::uint64_t size, shmd_info** info) {
+    if (size > largest_size) return report(EINVAL, too_large);
+    return hand_out(client->client->resize(target, static_cast<std::int64_t>(size)), info);
 }
 
 int open(shmd_client* client, const Target& target, const shmd_access& access, shmd_segment** segment) {
@@ -192,6 +199,50 @@ int shmd_open_sealed(shmd_client* client, const char* key, shmd_segment** segmen
 int shmd_open_sealed_id(shmd_client* client, int64_t id, shmd_segment** segment) {
     if (!client || !segment) return null_pointer();
     return guarded([&] { return open_sealed(client, by_id(id), segment); });
+}
+
+int shmd_open_many(shmd_client* client, const char* const* keys, size_t count, shmd_access access,
+                   shmd_segment** segments, int* codes) {
+    if (!client || (count > 0 && (!keys || !segments))) return null_pointer();
+    return guarded([&] {
+        auto wanted = shmd::client::access_from(access);
+        if (!wanted) return report(wanted.failure());
+        for (size_t i = 0; i < count; i++) {
+            if (!keys[i]) return null_pointer();
+        }
+        auto opened = client->client->open_many({keys, keys + count}, *wanted);
+        if (!opened) return report(opened.failure());
+        std::vector<std::unique_ptr<shmd_segment>> handles(count);
+        int successes = 0;
+        for (size_t i = 0; i < count; i++) {
+            auto& one = (*opened)[i];
+            if (one) handles[i].reset(new shmd_segment{std::move(*one)});
+            int code = one ? 0 : report(one.failure());
+            if (codes) codes[i] = code;
+            successes += one ? 1 : 0;
+        }
+        for (size_t i = 0; i < count; i++) segments[i] = handles[i].release();
+        return successes;
+    });
+}
+
+int shmd_create_many(shmd_client* client, const shmd_create_request* requests, size_t count, shmd_segment** segments) {
+    if (!client || !requests || !segments) return null_pointer();
+    if (count < 1 || count > shmd::limits::batch) return report(EINVAL, "1 to 250 segments can be created at once");
+    return guarded([&] {
+        shmd::CreateMany create;
+        for (size_t i = 0; i < count; i++) {
+            auto one = shmd::client::create_from(requests[i].key, requests[i].size, requests[i].options);
+            if (!one) return report(one.failure());
+            create.segments.push_back(std::move(*one));
+        }
+        auto made = client->client->create_many(create);
+        if (!made) return report(made.failure());
+        std::vector<std::unique_ptr<shmd_segment>> handles;
+        for (auto& one : *made) handles.emplace_back(new shmd_segment{std::move(one)});
+        for (size_t i = 0; i < count; i++) segments[i] = handles[i].release();
+        return 0;
+    });
 }
 
 int shmd_open_wait(shmd_client* client, const char* key, shmd_access access, int64_t timeout_usec,
@@ -327,6 +378,33 @@ int shmd_seal_segment(shmd_segment* segment) {
     return guarded([&] {
         auto sealed = segment->segment->seal();
         return sealed ? 0 : report(in_context(std::move(sealed.failure()), "seal the segment"));
+    });
+}
+
+int shmd_resize(shmd_client* client, const char* key, uint64_t size, shmd_info** info) {
+    if (!client || !key) return null_pointer();
+    return guarded([&] { return resize(client, by_key(key), size, info); });
+}
+
+int shmd_resize_id(shmd_client* client, int64_t id, uint64_t size, shmd_info** info) {
+    if (!client) return null_pointer();
+    return guarded([&] { return resize(client, by_id(id), size, info); });
+}
+
+int shmd_resize_segment(shmd_segment* segment, uint64_t size) {
+    if (!segment) return null_pointer();
+    if (size > largest_size) return report(EINVAL, too_large);
+    return guarded([&] {
+        auto resized = segment->segment->resize(static_cast<std::int64_t>(size));
+        return resized ? 0 : report(in_context(std::move(resized.failure()), "resize the segment"));
+    });
+}
+
+int shmd_remap(shmd_segment* segment) {
+    if (!segment) return null_pointer();
+    return guarded([&] {
+        auto done = segment->segment->remap();
+        return done ? 0 : report(in_context(std::move(done.failure()), "learn the segment's size"));
     });
 }
 

@@ -107,6 +107,79 @@ Opened Client::open(const Target& target, Access access, bool sealed) {
         });
 }
 
+// One of the grants of a reply that has many.
+Opened map_one(const SharedConnection& connected, Grant grant, std::vector<UniqueFd>& descriptors, bool lost, Access access) {
+    auto index = static_cast<std::size_t>(grant.file_descriptor);
+    Answer<Grant> answer{std::move(grant)};
+    if (index < descriptors.size()) answer.descriptor = std::move(descriptors[index]);
+    answer.descriptor_lost = lost;
+    return OpenSegment::map(connected, std::move(answer), access);
+}
+
+Outcome<std::vector<Opened>> Client::open_many(const std::vector<std::string>& keys, Access access) {
+    auto attempt = [&](const SharedConnection& connected, const std::string& message) -> Outcome<std::vector<Opened>> {
+        auto answer = connected->call<OpenResults>(message);
+        if (!answer) return std::move(answer.failure());
+        std::vector<Opened> opened;
+        for (OpenResult& result : answer->body.results) {
+            if (result.error) {
+                opened.emplace_back(from_remote(*result.error));
+            } else {
+                opened.push_back(map_one(connected, std::move(*result.grant), answer->descriptors,
+                                         answer->descriptor_lost, access));
+            }
+        }
+        return opened;
+    };
+    std::vector<Opened> all;
+    while (all.size() < keys.size()) {
+        OpenMany call{{}, access};
+        for (std::size_t i = all.size(); i < keys.size() && call.targets.size() < limits::batch; i++) {
+            call.targets.push_back({keys[i], std::nullopt});
+        }
+        auto some = carry_out(
+            encode_call(call), Repeated::the_same, [] { return std::string_view("open segments"); }, attempt);
+        if (!some) return some;
+        if (some->size() != call.targets.size()) return nonsense("it has not as many results as it was asked for");
+        for (Opened& opened : *some) {
+            Target target{keys[all.size()], std::nullopt};
+            if (!opened) opened = in_context(std::move(opened.failure()), opening(target, access));
+            all.push_back(std::move(opened));
+        }
+    }
+    return all;
+}
+
+Outcome<std::vector<std::unique_ptr<OpenSegment>>> Client::create_many(const CreateMany& create) {
+    using All = std::vector<std::unique_ptr<OpenSegment>>;
+    auto attempt = [&](const SharedConnection& connected, const std::string& message) -> Outcome<All> {
+        auto answer = connected->call<Grants>(message);
+        if (!answer) return std::move(answer.failure());
+        if (answer->body.grants.size() != create.segments.size()) return nonsense("it has not as many grants as it should");
+        All all;
+        std::optional<Failure> failure;
+        for (std::size_t i = 0; i < create.segments.size(); i++) {
+            Access access = create.segments[i].access.value_or(Access::write);
+            auto made = map_one(connected, std::move(answer->body.grants[i]), answer->descriptors,
+                                answer->descriptor_lost, access);
+            if (made) {
+                all.push_back(std::move(*made));
+            } else {
+                failure = std::move(made.failure());
+            }
+        }
+        if (!failure) return all;
+        for (const auto& made : all) {
+            const Target by_id{std::nullopt, made->info().id};
+            if (made->created()) connected->notify(encode_call(Delete{by_id}, {.oneway = true}));
+        }
+        return std::move(*failure);
+    };
+    return carry_out(
+        encode_call(create), Repeated::something_else,
+        [&] { return "create " + std::to_string(create.segments.size()) + " segments"; }, attempt);
+}
+
 Opened Client::open_wait(const std::string& key, Access access, std::optional<std::int64_t> timeout_usec) {
     const Target target{key, std::nullopt};
     const auto begin = steady_clock::now();
@@ -162,6 +235,10 @@ Outcome<Segment> Client::renew(const Target& target) {
 
 Outcome<Segment> Client::seal(const Target& target) {
     return segment_from(encode_call(Seal{target}), [&] { return "seal " + named(target); });
+}
+
+Outcome<Segment> Client::resize(const Target& target, std::int64_t size) {
+    return segment_from(encode_call(Resize{target, size}), [&] { return "resize " + named(target); });
 }
 
 Outcome<std::vector<Segment>> Client::list(const std::optional<std::string>& prefix) {

@@ -34,6 +34,11 @@ class Client {
     Outcome<std::unique_ptr<OpenSegment>> create(const Create& create);
     /// sealed: only what is immutable.
     Outcome<std::unique_ptr<OpenSegment>> open(const Target& target, Access access, bool sealed = false);
+    /// One outcome for each, in the same order.
+    Outcome<std::vector<Outcome<std::unique_ptr<OpenSegment>>>> open_many(const std::vector<std::string>& keys,
+                                                                          Access access);
+    /// All, or none.
+    Outcome<std::vector<std::unique_ptr<OpenSegment>>> create_many(const CreateMany& create);
     /// No timeout: waits without an end.
     Outcome<std::unique_ptr<OpenSegment>> open_wait(const std::string& key, Access access,
                                                     std::optional<std::int64_t> timeout_usec);
@@ -43,6 +48,7 @@ class Client {
     Outcome<Segment> set_attributes(const SetAttributes& change);
     Outcome<Segment> renew(const Target& target);
     Outcome<Segment> seal(const Target& target);
+    Outcome<Segment> resize(const Target& target, std::int64_t size);
     Outcome<std::unique_ptr<Watch>> watch(const std::optional<std::string>& prefix);
     /// The reply's parameters as JSON text.
     Outcome<std::string> call_raw(std::string_view method, std::string_view parameters);

@@ -13,12 +13,13 @@
 #include <type_traits>
 
 #include "fork_guard.hpp"
+#include "limits.hpp"
 
 namespace shmd::client {
 namespace {
 
-// A reply brings one; the rest is room for what later versions may add.
-constexpr std::size_t max_descriptors = 16;
+// As many as a message can carry.
+constexpr std::size_t max_descriptors = limits::message_fds;
 
 std::string words_of(int error) {
     return std::generic_category().message(error);
@@ -126,6 +127,10 @@ Outcome<Answer<T>> Connection::call(std::string message) {
     Answer<T> answer{std::move(std::get<T>(reply->body))};
     if constexpr (std::is_same_v<T, Grant>) {
         answer.descriptor = take_descriptor(answer.body.file_descriptor);
+        answer.descriptor_lost = reader_.lost_descriptors();
+    }
+    if constexpr (std::is_same_v<T, Grants> || std::is_same_v<T, OpenResults>) {
+        while (reader_.fd_count() > 0) answer.descriptors.push_back(reader_.take_fd());
         answer.descriptor_lost = reader_.lost_descriptors();
     }
     drop_descriptors();
@@ -270,6 +275,8 @@ UniqueFd Connection::take_descriptor(int index) {
 
 template Outcome<Answer<Empty>> Connection::call(std::string);
 template Outcome<Answer<Grant>> Connection::call(std::string);
+template Outcome<Answer<Grants>> Connection::call(std::string);
+template Outcome<Answer<OpenResults>> Connection::call(std::string);
 template Outcome<Answer<SegmentReply>> Connection::call(std::string);
 template Outcome<Answer<RawReply>> Connection::call(std::string);
 template Outcome<std::vector<SegmentReply>> Connection::call_for_many(std::string);

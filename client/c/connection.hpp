@@ -36,6 +36,8 @@ struct Answer {
     UniqueFd descriptor{};
     /// The kernel dropped it, as it does when this process may open no more files.
     bool descriptor_lost = false;
+    /// Of a reply with many grants: all, in order.
+    std::vector<UniqueFd> descriptors{};
 };
 
 /// Thread-safe: calls wait for each other, notify() waits for no answer. Lives as long as somebody needs it: the client

@@ -26,6 +26,10 @@ int code_of(ErrorCode code) {
         case ErrorCode::not_sealable:
         case ErrorCode::no_lease:
             return EBADFD;
+        case ErrorCode::capacity_exceeded:
+            return EFBIG;
+        case ErrorCode::placement_unavailable:
+            return ENODEV;
         case ErrorCode::segment_busy:
             return EBUSY;
         case ErrorCode::draining:
@@ -57,8 +61,8 @@ std::string counted(const std::optional<std::int64_t>& number) {
 }
 
 std::string busy(const std::vector<Holder>& holders) {
-    if (holders.empty()) return "a process that has detached from it still has it mapped for writing";
-    std::string words = "it is open for writing in";
+    if (holders.empty()) return "somebody is resizing it, or has it mapped for writing though detached from it";
+    std::string words = "it is open in";
     for (const Holder& holder : holders) {
         words += (&holder == &holders.front() ? " process " : ", process ") + std::to_string(holder.pid) + " of user " +
                  std::to_string(holder.uid);
@@ -90,6 +94,10 @@ std::string words_of(const Error& error) {
             return "it was created so that it can never be sealed";
         case ErrorCode::no_lease:
             return "it has no lease";
+        case ErrorCode::capacity_exceeded:
+            return "its capacity is " + counted(error.number) + " bytes, and it cannot grow further";
+        case ErrorCode::placement_unavailable:
+            return "this machine has no such memory to give now; " + error.text.value_or("?") + " decides that";
         case ErrorCode::segment_busy:
             return busy(error.holders);
         case ErrorCode::draining:

@@ -53,6 +53,10 @@ OwnedInfo::OwnedInfo(Segment from) : shmd_info{}, segment(std::move(from)) {
     }
     acl = acl_entries.data();
     acl_count = acl_entries.size();
+    capacity_bytes = static_cast<std::uint64_t>(segment.capacity_bytes);
+    huge_pages = static_cast<shmd_huge_pages>(segment.huge_pages);
+    numa_nodes = segment.numa_nodes.data();
+    numa_node_count = segment.numa_nodes.size();
 }
 
 static_assert(static_cast<int>(State::staged) == SHMD_STAGED && static_cast<int>(State::live) == SHMD_LIVE &&
@@ -60,6 +64,7 @@ static_assert(static_cast<int>(State::staged) == SHMD_STAGED && static_cast<int>
 static_assert(static_cast<int>(Lifetime::attached) == SHMD_LIFETIME_ATTACHED &&
               static_cast<int>(Lifetime::creator) == SHMD_LIFETIME_CREATOR &&
               static_cast<int>(Lifetime::lease) == SHMD_LIFETIME_LEASE);
+static_assert(static_cast<int>(HugePages::huge_1g) == SHMD_HUGE_1G);
 static_assert(static_cast<int>(AclEntry::Kind::group) == SHMD_ACL_GROUP && static_cast<int>(Access::write) == SHMD_WRITE);
 
 }  // namespace
@@ -115,6 +120,9 @@ Segment segment_of(const shmd_info& info) {
         segment.acl.push_back(
             {static_cast<AclEntry::Kind>(entry.kind), entry.id, static_cast<Access>(entry.access)});
     }
+    segment.capacity_bytes = static_cast<std::int64_t>(info.capacity_bytes);
+    segment.huge_pages = static_cast<HugePages>(info.huge_pages);
+    segment.numa_nodes.assign(info.numa_nodes, info.numa_nodes + info.numa_node_count);
     return segment;
 }
 

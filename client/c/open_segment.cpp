@@ -16,18 +16,21 @@ std::string words_of(int error) {
     return std::generic_category().message(error);
 }
 
-// The memory must be as large as we were told, and stay so: touching what is not there is a SIGBUS.
-std::optional<Failure> check(int memory, std::int64_t size) {
+// The memory must be as large as we were told, and stay so: touching what is not there is a SIGBUS. Huge pages round up.
+Outcome<std::int64_t> size_of(int memory, const Segment& segment) {
     struct stat status {};
     if (::fstat(memory, &status) != 0) return nonsense("its memory cannot be looked at: " + words_of(errno));
     if (!S_ISREG(status.st_mode)) return nonsense("its descriptor is not memory");
-    if (size <= 0 || status.st_size != size) {
-        return nonsense("it tells of " + std::to_string(size) + " bytes and passes memory of " +
+    bool rounded = segment.huge_pages == HugePages::huge_2m || segment.huge_pages == HugePages::huge_1g;
+    bool fits = rounded ? status.st_size >= segment.capacity_bytes : status.st_size == segment.capacity_bytes;
+    if (segment.size_bytes <= 0 || segment.size_bytes > segment.capacity_bytes || !fits) {
+        return nonsense("it tells of " + std::to_string(segment.size_bytes) + " of " +
+                        std::to_string(segment.capacity_bytes) + " bytes and passes memory of " +
                         std::to_string(status.st_size));
     }
     int seals = ::fcntl(memory, F_GET_SEALS);
     if (seals < 0 || (seals & F_SEAL_SHRINK) == 0) return nonsense("its memory may shrink");
-    return std::nullopt;
+    return std::int64_t{status.st_size};
 }
 
 Failure no_descriptor(bool dropped_by_kernel) {
@@ -37,21 +40,26 @@ Failure no_descriptor(bool dropped_by_kernel) {
 
 }  // namespace
 
-Outcome<Mapping> Mapping::of(const UniqueFd& memory, std::int64_t size, Access access) {
-    if (auto failure = check(memory.get(), size)) return std::move(*failure);
-    if (static_cast<std::uint64_t>(size) > std::numeric_limits<std::size_t>::max()) {
+Outcome<Mapping> Mapping::of(const UniqueFd& memory, const Segment& segment, Access access) {
+    auto size = size_of(memory.get(), segment);
+    if (!size) return std::move(size.failure());
+    if (static_cast<std::uint64_t>(*size) > std::numeric_limits<std::size_t>::max()) {
         return Failure{ENOMEM, "it is larger than this process's address space"};
     }
-    auto bytes = static_cast<std::size_t>(size);
+    auto bytes = static_cast<std::size_t>(*size);
     int protection = access == Access::write ? PROT_READ | PROT_WRITE : PROT_READ;
     void* data = ::mmap(nullptr, bytes, protection, MAP_SHARED, memory.get(), 0);
     int error = errno;
     if (data == MAP_FAILED) return Failure{error, "its memory cannot be mapped: " + words_of(error)};
+    // Only with this does the kernel map huge pages that are there as huge ones.
+    if (segment.huge_pages == HugePages::transparent) (void)::madvise(data, bytes, MADV_HUGEPAGE);
     return Mapping(data, bytes);
 }
 
-Outcome<Empty> Mapping::replace(const UniqueFd& memory, Access access) {
-    if (auto failure = check(memory.get(), static_cast<std::int64_t>(size_))) return std::move(*failure);
+Outcome<Empty> Mapping::replace(const UniqueFd& memory, const Segment& segment, Access access) {
+    auto size = size_of(memory.get(), segment);
+    if (!size) return std::move(size.failure());
+    if (static_cast<std::size_t>(*size) != size_) return nonsense("its memory has another size than before");
     int protection = access == Access::write ? PROT_READ | PROT_WRITE : PROT_READ;
     void* data = ::mmap(data_, size_, protection, MAP_SHARED | MAP_FIXED, memory.get(), 0);
     int error = errno;
@@ -67,7 +75,7 @@ Outcome<std::unique_ptr<OpenSegment>> OpenSegment::map(const std::shared_ptr<Con
                                                        Outcome<Answer<Grant>> answer, Access access) {
     if (!answer) return std::move(answer.failure());
     const Grant& grant = answer->body;
-    auto mapping = answer->descriptor ? Mapping::of(answer->descriptor, grant.segment.size_bytes, access)
+    auto mapping = answer->descriptor ? Mapping::of(answer->descriptor, grant.segment, access)
                                       : no_descriptor(answer->descriptor_lost);
     if (mapping) return std::make_unique<OpenSegment>(connection, std::move(answer->body), std::move(*mapping), access);
 
@@ -86,9 +94,9 @@ OpenSegment::OpenSegment(std::shared_ptr<Connection> connection, Grant grant, Ma
       mapping_(std::move(mapping)),
       access_(access),
       created_(grant.created == true),
-      attachment_(grant.attachment),
-      granted_(make_info(std::move(grant.segment))),
-      info_(granted_.get()) {}
+      attachment_(grant.attachment) {
+    take(std::move(grant.segment));
+}
 
 OpenSegment::~OpenSegment() {
     mapping_.reset();
@@ -100,28 +108,48 @@ OpenSegment::~OpenSegment() {
     }
 }
 
-Outcome<Empty> OpenSegment::publish(const std::optional<std::string>& key, bool replace) {
+void OpenSegment::take(Segment segment) {
+    auto info = make_info(std::move(segment));
+    std::lock_guard lock(infos_mutex_);
+    infos_.push_back(std::move(info));
+    info_ = infos_.back().get();
+}
+
+// A call that answers with what the segment is then.
+Outcome<Empty> OpenSegment::change(const CallBody& call) {
     if (!connection_->ours()) return Failure{EPERM, "its grant belongs to the process that this one was forked from"};
-    auto answer = connection_->call<SegmentReply>(encode_call(Publish{attachment_, key, replace}));
-    if (!answer && answer.failure().lost == Lost::unsent) {
-        answer.failure().message = "the connection that it was granted on has ended, and it with it: create it again";
-    }
+    auto answer = connection_->call<SegmentReply>(encode_call(call));
     if (!answer) return std::move(answer.failure());
     if (!answer->body.segment) return nonsense("it describes no segment");
-    published_ = make_info(*answer->body.segment);
-    info_ = published_.get();
+    take(std::move(*answer->body.segment));
     return Empty{};
 }
 
+Outcome<Empty> OpenSegment::publish(const std::optional<std::string>& key, bool replace) {
+    auto published = change(Publish{attachment_, key, replace});
+    if (!published && published.failure().lost == Lost::unsent) {
+        published.failure().message = "the connection that it was granted on has ended, and it with it: create it again";
+    }
+    return published;
+}
+
+Outcome<Empty> OpenSegment::resize(std::int64_t size) {
+    return change(Resize{{std::nullopt, info().id}, size});
+}
+
+Outcome<Empty> OpenSegment::remap() {
+    return change(Describe{{std::nullopt, info().id}});
+}
+
 Outcome<Answer<Grant>> OpenSegment::grant_again(Access access) {
-    auto answer = connection_->call<Grant>(encode_call(Open{{std::nullopt, info_.load()->id}, access}));
+    auto answer = connection_->call<Grant>(encode_call(Open{{std::nullopt, info().id}, access}));
     if (answer && !answer->descriptor) return no_descriptor(answer->descriptor_lost);
     return answer;
 }
 
 // Takes the new grant in place of the one there is.
 Outcome<Empty> OpenSegment::exchange_for(Answer<Grant> answer, Access access) {
-    auto replaced = mapping_->replace(answer.descriptor, access);
+    auto replaced = mapping_->replace(answer.descriptor, answer.body.segment, access);
     std::uint32_t unwanted = answer.body.attachment;
     if (replaced) {
         std::swap(unwanted, attachment_);
@@ -140,18 +168,11 @@ Outcome<Empty> OpenSegment::seal() {
         if (!reader) return std::move(reader.failure());
         if (auto done = exchange_for(std::move(*reader), Access::read); !done) return done;
     }
-    auto answer = connection_->call<SegmentReply>(encode_call(Seal{{std::nullopt, info_.load()->id}}));
-    if (!answer) {
-        Failure why = std::move(answer.failure());
-        if (was_writable) {
-            if (auto writer = grant_again(Access::write)) (void)exchange_for(std::move(*writer), Access::write);
-        }
-        return why;
+    auto sealed = change(Seal{{std::nullopt, info().id}});
+    if (!sealed && was_writable) {
+        if (auto writer = grant_again(Access::write)) (void)exchange_for(std::move(*writer), Access::write);
     }
-    if (!answer->body.segment) return nonsense("it describes no segment");
-    sealed_ = make_info(std::move(*answer->body.segment));
-    info_ = sealed_.get();
-    return Empty{};
+    return sealed;
 }
 
 }  // namespace shmd::client

@@ -6,9 +6,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "connection.hpp"
 #include "failure.hpp"
@@ -20,19 +22,18 @@ namespace shmd::client {
 /// Owns a mapping. Movable.
 class Mapping {
   public:
-    /// Fails with EPROTO when the descriptor is not memory of this size that stays so, else as mmap(2).
-    static Outcome<Mapping> of(const UniqueFd& memory, std::int64_t size, Access access);
+    /// All of its capacity. Fails with EPROTO when the descriptor is not memory that large that stays so, else as mmap(2).
+    static Outcome<Mapping> of(const UniqueFd& memory, const Segment& segment, Access access);
 
     /// Puts the same memory of another descriptor in its place, in one step: the address stays. On failure nothing
     /// changes.
-    Outcome<Empty> replace(const UniqueFd& memory, Access access);
+    Outcome<Empty> replace(const UniqueFd& memory, const Segment& segment, Access access);
 
     Mapping(Mapping&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(other.size_) {}
     Mapping& operator=(Mapping&&) = delete;
     ~Mapping();
 
     [[nodiscard]] void* data() const { return data_; }
-    [[nodiscard]] std::size_t size() const { return size_; }
 
   private:
     Mapping(void* data, std::size_t size) : data_(data), size_(size) {}
@@ -60,15 +61,22 @@ class OpenSegment {
     /// Makes the content immutable; the segment is open for reading then. EPERM and ECONNRESET as for publish().
     Outcome<Empty> seal();
 
+    /// Another size, within the capacity. EPERM and ECONNRESET as for publish().
+    Outcome<Empty> resize(std::int64_t size);
+    /// Learns the present size.
+    Outcome<Empty> remap();
+
     [[nodiscard]] void* data() const { return mapping_->data(); }
-    [[nodiscard]] std::size_t size() const { return mapping_->size(); }
+    [[nodiscard]] std::uint64_t size() const { return info().size_bytes; }
     [[nodiscard]] Access access() const { return access_; }
     [[nodiscard]] bool created() const { return created_; }
     [[nodiscard]] std::uint32_t attachment() const { return attachment_; }
     /// The newest. Those before stay valid too.
-    [[nodiscard]] const shmd_info& info() const { return *info_; }
+    [[nodiscard]] const shmd_info& info() const { return *info_.load(); }
 
   private:
+    Outcome<Empty> change(const CallBody& call);
+    void take(Segment segment);
     Outcome<Answer<Grant>> grant_again(Access access);
     Outcome<Empty> exchange_for(Answer<Grant> answer, Access access);
 
@@ -77,9 +85,8 @@ class OpenSegment {
     Access access_;
     bool created_;
     std::uint32_t attachment_;
-    InfoPointer granted_;
-    InfoPointer published_;  // publishing succeeds at most once, and so does sealing
-    InfoPointer sealed_;
+    std::mutex infos_mutex_;
+    std::vector<InfoPointer> infos_;  // every one that somebody may still look at
     std::atomic<const shmd_info*> info_;
 };
 

@@ -15,7 +15,7 @@ namespace {
 
 // The size of the first version of the struct, which every caller has at least.
 constexpr std::size_t least_options_size =
-    offsetof(shmd_create_options, acl_count) + sizeof(shmd_create_options::acl_count);
+    offsetof(shmd_create_options, placement_fallback) + sizeof(shmd_create_options::placement_fallback);
 constexpr std::size_t least_attributes_size =
     offsetof(shmd_attributes, acl_count) + sizeof(shmd_attributes::acl_count);
 
@@ -24,6 +24,7 @@ constexpr std::array accesses{Access::read, Access::write};
 constexpr std::array create_modes{CreateMode::create_new, CreateMode::any};
 constexpr std::array reserves{Reserve::allocate, Reserve::populate, Reserve::lazy};
 constexpr std::array lifetimes{Lifetime::persistent, Lifetime::attached, Lifetime::creator, Lifetime::lease};
+constexpr std::array huge_page_kinds{HugePages::none, HugePages::transparent, HugePages::huge_2m, HugePages::huge_1g};
 constexpr std::array acl_kinds{AclEntry::Kind::user, AclEntry::Kind::group};
 static_assert(SHMD_READ == 0 && SHMD_WRITE == 1 && SHMD_CREATE_NEW == 0 && SHMD_CREATE_ANY == 1);
 static_assert(SHMD_RESERVE_ALLOCATE == 0 && SHMD_RESERVE_POPULATE == 1 && SHMD_RESERVE_LAZY == 2);
@@ -112,6 +113,17 @@ Outcome<Create> create_from(const char* key, std::uint64_t size, const shmd_crea
     if (given->lease_usec != 0) create.lease_usec = given->lease_usec;
     if (given->evictable) create.evictable = true;
     if (!given->sealable) create.sealable = false;
+    if (given->capacity_bytes > static_cast<std::uint64_t>(limits::integer)) {
+        return invalid("a segment has at most 2^53-1 bytes");
+    }
+    if (given->capacity_bytes != 0) create.capacity_bytes = static_cast<std::int64_t>(given->capacity_bytes);
+    if (!choose(given->huge_pages, huge_page_kinds, create.huge_pages)) return invalid("options.huge_pages");
+    if (create.huge_pages == HugePages::none) create.huge_pages.reset();
+    if (given->numa_node_count > 0 && !given->numa_nodes) return invalid("options.numa_nodes is null");
+    if (given->numa_node_count > 0) {
+        create.numa_nodes.emplace(given->numa_nodes, given->numa_nodes + given->numa_node_count);
+    }
+    if (given->placement_fallback) create.placement_fallback = true;
     return create;
 }
 

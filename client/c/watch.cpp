@@ -8,10 +8,10 @@
 namespace shmd::client {
 namespace {
 
-constexpr std::array names{"present", "ready",    "created",  "published", "replaced", "sealed", "changed",
-                           "attached", "detached", "deleted", "expired",   "evicted",  "lost"};
+constexpr std::array names{"present", "ready",    "created",  "published", "replaced", "sealed",  "resized",
+                           "changed", "attached", "detached", "deleted",   "expired",  "evicted", "lost"};
 static_assert(names.size() == static_cast<std::size_t>(Event::lost) + 1);
-static_assert(static_cast<int>(Event::lost) == SHMD_EVENT_LOST && static_cast<int>(Event::sealed) == SHMD_EVENT_SEALED &&
+static_assert(static_cast<int>(Event::lost) == SHMD_EVENT_LOST && static_cast<int>(Event::resized) == SHMD_EVENT_RESIZED &&
               static_cast<int>(Event::deleted) == SHMD_EVENT_DELETED);
 
 }  // namespace

@@ -28,7 +28,7 @@ SegmentStatus status_of(const Entry& entry) {
     SegmentStatus status;
     status.id = entry.id;
     status.key = entry.key;
-    status.size_bytes = entry.memory->size();
+    status.size_bytes = entry.size_bytes;
     status.mode = entry.acl.mode;
     status.owner_uid = entry.acl.owner_uid;
     status.owner_gid = entry.acl.owner_gid;

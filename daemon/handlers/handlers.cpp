@@ -1,11 +1,9 @@
 #include "handlers.hpp"
 
-#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <system_error>
 #include <utility>
 
 #include "administrator_view.hpp"
@@ -13,20 +11,6 @@
 
 namespace shmd {
 namespace {
-
-// 128 random bits: nobody can guess it, and no two are ever the same.
-std::string fresh_key() {
-    unsigned char bytes[16];
-    if (::getrandom(bytes, sizeof bytes, 0) != sizeof bytes) {
-        throw std::system_error(errno, std::generic_category(), "getrandom");
-    }
-    std::string key = "anon:";
-    for (unsigned char byte : bytes) {
-        key += "0123456789abcdef"[byte >> 4];
-        key += "0123456789abcdef"[byte & 15];
-    }
-    return key;
-}
 
 std::int64_t now_usec() {
     timespec now{};
@@ -38,16 +22,17 @@ std::int64_t machine_memory() {
     return std::int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE);
 }
 
-// Those who may have it mapped for writing; so many as an error can carry.
-std::vector<Holder> writers_of(const Entry& entry) {
+// Attachments of this kind; so many as an error can carry.
+template <typename F>
+std::vector<Holder> holders_of(const Entry& entry, const F& counts) {
     constexpr std::size_t most = 64;
-    std::vector<Holder> writers;
+    std::vector<Holder> holders;
     for (const Attachment* each : entry.attachments) {
-        if (each->access != Access::write) continue;
-        if (writers.size() == most) break;
-        writers.push_back({each->holder->pid(), each->holder->uid(), each->id, each->access});
+        if (!counts(*each)) continue;
+        if (holders.size() == most) break;
+        holders.push_back({each->holder->pid(), each->holder->uid(), each->id, each->access});
     }
-    return writers;
+    return holders;
 }
 
 }  // namespace
@@ -128,146 +113,6 @@ void Handlers::watch_creator(Entry& entry) {
         if (Entry* ended = registry_.find(id)) registry_.remove(*ended, Event::expired);
     };
     entry.creator_watch = process ? process->when_dead(died) : nullptr;
-}
-
-Outcome Handlers::grant(Client& client, Entry& entry, Access access, std::optional<bool> created) {
-    if (access == Access::write && entry.sealed()) {
-        return Error{ErrorCode::segment_sealed, entry.key, entry.key ? std::nullopt : std::optional(entry.id)};
-    }
-    auto fd = entry.memory->grant(access);
-    if (!fd) return std::move(fd).error();
-    auto charge = quota_.charge(client.peer.uid, Resource::attachments, 1);
-    if (!charge) return std::move(charge).error();
-
-    Grant reply;
-    reply.attachment = registry_.attach(entry, client.held, access, *std::move(charge));
-    reply.segment = entry.describe();
-    reply.created = created;
-    Answer answer{std::move(reply)};
-    answer.fds.push_back(*std::move(fd));
-    return answer;
-}
-
-Outcome Handlers::open_existing(Client& client, const Create& call, Entry& entry) {
-    if (call.create_mode != CreateMode::any) return Error::segment_exists(*entry.key);
-    Access access = call.access.value_or(Access::write);
-    if (!check(client.peer, entry.acl, access)) return Error::permission_denied();
-    if (entry.memory->size() < call.size_bytes) return Error::size_mismatch(entry.memory->size());
-    return grant(client, entry, access, false);
-}
-
-Outcome Handlers::act(Client& client, const Create& call) {
-    if (call.key && call.staged != true) {
-        if (Entry* existing = registry_.find(*call.key)) return open_existing(client, call, *existing);
-    }
-    if (call.key && !policy_.may_create(client.peer, *call.key)) return Error::permission_denied();
-    if (draining_) return Error{ErrorCode::draining};
-    if (auto bad = check_lifetime(client, nullptr, call.lifetime)) return *std::move(bad);
-    if (call.size_bytes > machine_bytes_) return Error::out_of_memory(call.size_bytes);
-    std::int64_t bytes = Memory::charged_bytes(call.size_bytes);
-    auto segment_charge = charge_or_evict(client.peer.uid, Resource::segments, 1);
-    if (!segment_charge) return std::move(segment_charge).error();
-    auto bytes_charge = charge_or_evict(client.peer.uid, Resource::bytes, bytes);
-    if (!bytes_charge) return std::move(bytes_charge).error();
-    auto staged_charge = quota_.charge(client.peer.uid, Resource::staged_bytes, call.staged == true ? bytes : 0);
-    if (!staged_charge) return std::move(staged_charge).error();
-    if (call.size_bytes > Reservation::quick_bytes && call.reserve != Reserve::lazy) {
-        while (available_memory() < call.size_bytes && registry_.evict() > 0) continue;
-    }
-    auto memory = Memory::create(call.key.value_or(""), call.size_bytes, call.sealable.value_or(true));
-    if (!memory) return std::move(memory).error();
-
-    auto pending =
-        std::make_unique<PendingCreate>(call, std::make_shared<Memory>(*std::move(memory)), *std::move(segment_charge),
-                                        *std::move(bytes_charge), *std::move(staged_charge));
-    if (!pending->call.key && pending->call.staged != true) pending->call.key = fresh_key();
-    if (!pending->reservation.done()) {
-        if (call.size_bytes > Reservation::quick_bytes) return pending;
-        if (auto reserved = pending->reservation.finish(); !reserved) return std::move(reserved).error();
-    }
-    return finish_create(client, std::move(pending));
-}
-
-Outcome Handlers::finish_create(Client& client, std::unique_ptr<PendingCreate> pending) {
-    Create& call = pending->call;
-    bool staged = call.staged.value_or(false);
-    if (!staged) {
-        // Somebody may have taken the key while the memory was being reserved.
-        if (Entry* existing = registry_.find(*call.key)) return open_existing(client, call, *existing);
-    }
-    // All that can fail comes before the segment exists.
-    Access access = call.access.value_or(Access::write);
-    auto fd = pending->memory->grant(access);
-    if (!fd) return std::move(fd).error();
-    auto attachment_charge = quota_.charge(client.peer.uid, Resource::attachments, 1);
-    if (!attachment_charge) return std::move(attachment_charge).error();
-    if (auto bad = check_lifetime(client, nullptr, call.lifetime)) return *std::move(bad);
-
-    int default_mode = policy_.default_mode(call.key.value_or(""));
-    auto entry = std::make_unique<Entry>();
-    (staged ? entry->staged_key : entry->key) = std::move(call.key);
-    entry->acl = {client.peer.uid, client.peer.gid, client.peer.uid, client.peer.gid,
-                  call.mode.value_or(default_mode), call.acl.value_or(std::vector<AclEntry>{})};
-    entry->creator_pid = client.peer.pid;
-    entry->state = staged ? State::staged : State::live;
-    entry->lifetime = call.lifetime.value_or(Lifetime::persistent);
-    entry->lease_usec = call.lease_usec.value_or(0);
-    entry->evictable = call.evictable.value_or(false);
-    entry->creator = client.process;
-    if (call.labels) entry->labels = std::move(*call.labels);
-    entry->memory = std::move(pending->memory);
-    entry->segment_charge = std::move(pending->segment_charge);
-    entry->bytes_charge = std::move(pending->bytes_charge);
-    entry->staged_charge = std::move(pending->staged_charge);
-
-    Entry& added = registry_.add(std::move(entry));
-    if (added.lifetime == Lifetime::creator) watch_creator(added);
-    Grant reply;
-    reply.attachment = registry_.attach(added, client.held, access, *std::move(attachment_charge));
-    reply.segment = added.describe();
-    reply.created = true;
-    Answer answer{std::move(reply)};
-    answer.fds.push_back(*std::move(fd));
-    return answer;
-}
-
-Outcome Handlers::act(Client& client, const Open& call) {
-    auto entry = find(client, call.target);
-    if (!entry) {
-        if (call.wait_usec.value_or(0) > 0) return WaitForKey{*call.target.key, *call.wait_usec};
-        return std::move(entry).error();
-    }
-    if (!check(client.peer, (*entry)->acl, call.access)) return Error::permission_denied();
-    if (call.sealed == true && !(*entry)->sealed()) {
-        return Error{ErrorCode::not_sealed, call.target.key, call.target.id};
-    }
-    return grant(client, **entry, call.access, std::nullopt);
-}
-
-Outcome Handlers::act(Client& client, const Detach& call) {
-    if (client.held.holds(call.attachment)) {
-        registry_.detach(client.held, call.attachment);
-        return Answer{Empty{}};
-    }
-    if (registry_.find_attached(call.attachment)) return Error::permission_denied();
-    return Error::invalid_parameter("attachment");
-}
-
-Outcome Handlers::act(Client& client, const Publish& call) {
-    Entry* entry = registry_.find_attached(call.attachment);
-    if (entry && !client.held.holds(call.attachment)) return Error::permission_denied();
-    if (!entry || entry->state != State::staged || entry->staging_attachment != call.attachment) {
-        return Error::invalid_parameter("attachment");
-    }
-    std::optional<std::string> key = call.key ? call.key : entry->staged_key;
-    if (!key) return Error::invalid_parameter("key");
-    if (!policy_.may_create(client.peer, *key)) return Error::permission_denied();
-    if (Entry* existing = registry_.find(*key)) {
-        if (!call.replace.value_or(false)) return Error::segment_exists(*key);
-        if (!check_administer(client.peer, existing->acl)) return Error::permission_denied();
-    }
-    registry_.publish(*entry, *std::move(key));
-    return Answer{SegmentReply{entry->describe()}};
 }
 
 Outcome Handlers::act(Client& client, const Describe& call) {
@@ -365,10 +210,48 @@ Outcome Handlers::act(Client& client, const Seal& call) {
         if (!sealed && sealed.error().code == ErrorCode::not_sealable) {
             return Error{ErrorCode::not_sealable, call.target.key, call.target.id};
         }
-        if (!sealed) return Error::segment_busy(writers_of(entry));
+        auto writes = [](const Attachment& each) { return each.access == Access::write; };
+        if (!sealed) return Error::segment_busy(holders_of(entry, writes));
         registry_.sealed(entry);
     }
     return Answer{SegmentReply{entry.describe()}};
+}
+
+// Descriptors are as large as the capacity, so a size is only what is told and reserved: nothing here moves memory.
+Outcome Handlers::act(Client& client, const Resize& call) {
+    auto found = find(client, call.target);
+    if (!found) return std::move(found).error();
+    Entry& entry = **found;
+    if (!check(client.peer, entry.acl, Access::write) && !check_administer(client.peer, entry.acl)) {
+        return Error::permission_denied();
+    }
+    if (entry.sealed()) return Error{ErrorCode::segment_sealed, call.target.key, call.target.id};
+    if (call.size_bytes > entry.capacity_bytes) return Error::capacity_exceeded(entry.capacity_bytes);
+    if (!entry.resizing.expired()) return Error::segment_busy({});
+    if (call.size_bytes == entry.size_bytes) return Answer{SegmentReply{entry.describe()}};
+
+    auto resizing = std::make_unique<Resizing>(entry.id, entry.size_bytes, call.size_bytes, entry.memory);
+    if (call.size_bytes < entry.size_bytes) {
+        auto others = holders_of(entry, [&](const Attachment& each) { return each.holder != &client.held; });
+        if (!others.empty()) return Error::segment_busy(std::move(others));
+        resizing->work = std::make_unique<Trim>(*entry.memory, call.size_bytes, entry.size_bytes);
+        // Told at once: nobody may read what is being zeroed as content.
+        registry_.resize(entry, call.size_bytes);
+    } else {
+        resizing->work = std::make_unique<Reservation>(*entry.memory, entry.reserve, entry.size_bytes, call.size_bytes);
+    }
+    resizing->exclusive = std::make_shared<char>();
+    entry.resizing = resizing->exclusive;
+    if (resizing->work->goal() > MemoryWork::quick_bytes) return resizing;
+    if (auto done = resizing->work->finish(); !done) return std::move(done).error();
+    return finish(std::move(resizing));
+}
+
+Outcome Handlers::finish(std::unique_ptr<Resizing> resizing) {
+    Entry* entry = registry_.find(resizing->id);
+    if (!entry) return Error::no_such_segment(std::nullopt, resizing->id);
+    if (entry->size_bytes != resizing->size_bytes) registry_.resize(*entry, resizing->size_bytes);
+    return Answer{SegmentReply{entry->describe()}};
 }
 
 }  // namespace shmd

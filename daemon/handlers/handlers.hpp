@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -52,23 +53,30 @@ struct Answer {
     std::vector<UniqueFd> fds{};
 };
 
-/// A Create whose memory is large: run the reservation, away from the event loop, then call finish_create(). Nothing of
-/// it is visible before; dropping it gives everything back.
-struct PendingCreate {
+/// One segment of a Create or a CreateMany on its way. Nothing of it is visible; dropping it gives everything back.
+struct NewSegment {
     Create call;
-    std::shared_ptr<Memory> memory;
-    Reservation reservation;
-    Charge segment_charge;
-    Charge bytes_charge;
-    Charge staged_charge;
+    std::shared_ptr<Memory> memory{};  // null: one with this key is there already
+    std::optional<Reservation> reservation{};
+    Charge segment_charge{};
+    Charge bytes_charge{};
+    Charge staged_charge{};
+};
 
-    PendingCreate(Create c, std::shared_ptr<Memory> m, Charge segment, Charge bytes, Charge staged)
-        : call(std::move(c)),
-          memory(std::move(m)),
-          reservation(*memory, call.reserve.value_or(Reserve::allocate)),
-          segment_charge(std::move(segment)),
-          bytes_charge(std::move(bytes)),
-          staged_charge(std::move(staged)) {}
+/// A Create or CreateMany whose memory is large: run the reservations, away from the event loop, then call finish().
+struct Creation {
+    std::vector<NewSegment> segments;
+    bool many = false;
+};
+
+/// A Resize that takes long: run the work, likewise, then call finish(). Dropping it ends the Resize where it is.
+struct Resizing {
+    std::int64_t id = 0;
+    std::int64_t old_size_bytes = 0;
+    std::int64_t size_bytes = 0;
+    std::shared_ptr<Memory> memory{};
+    std::unique_ptr<MemoryWork> work{};
+    std::shared_ptr<void> exclusive{};  // what Entry::resizing points to
 };
 
 /// An Open whose key is not there yet: call handle() again when it appears, until the time is over.
@@ -90,7 +98,8 @@ struct Watching {
     Charge charge;
 };
 
-using Outcome = std::variant<Answer, Error, std::unique_ptr<PendingCreate>, WaitForKey, Listing, Watching>;
+using Outcome = std::variant<Answer, Error, std::unique_ptr<Creation>, std::unique_ptr<Resizing>, WaitForKey, Listing,
+                             Watching>;
 
 class Handlers {
   public:
@@ -99,8 +108,10 @@ class Handlers {
     /// Answers a call that decode_call() let through.
     Outcome handle(Client& client, const Call& call);
 
-    /// The rest of a Create whose memory is reserved.
-    Outcome finish_create(Client& client, std::unique_ptr<PendingCreate> pending);
+    /// The rest of a Create or CreateMany whose memory is reserved. Another Creation when what was to be opened has gone.
+    Outcome finish(Client& client, std::unique_ptr<Creation> creation);
+    /// The rest of a Resize whose work is done.
+    Outcome finish(std::unique_ptr<Resizing> resizing);
 
     /// Looks at up to `budget` segments; the budget left tells whether there is more to look at. Nothing and budget
     /// left is the end of the list.
@@ -117,16 +128,21 @@ class Handlers {
   private:
     Outcome act(Client& client, const GetInfo& call);
     Outcome act(Client& client, const GetInterfaceDescription& call);
+    // grants.cpp
     Outcome act(Client& client, const Create& call);
     Outcome act(Client& client, const Open& call);
+    Outcome act(Client& client, const CreateMany& call);
+    Outcome act(Client& client, const OpenMany& call);
     Outcome act(Client& client, const Detach& call);
     Outcome act(Client& client, const Publish& call);
+    // handlers.cpp
     Outcome act(Client& client, const Describe& call);
     Outcome act(Client& client, const List& call);
     Outcome act(Client& client, const Delete& call);
     Outcome act(Client& client, const SetAttributes& call);
     Outcome act(Client& client, const Renew& call);
     Outcome act(Client& client, const Seal& call);
+    Outcome act(Client& client, const Resize& call);
     Outcome act(Client& client, const Watch& call);
     // control.cpp
     Outcome act(Client& client, const GetStatus& call);
@@ -140,8 +156,12 @@ class Handlers {
     Outcome act(Client& client, const SetLogLevel& call);
     Outcome act(Client& client, const Drain& call);
 
-    Outcome open_existing(Client& client, const Create& call, Entry& entry);
-    Outcome grant(Client& client, Entry& entry, Access access, std::optional<bool> created);
+    struct Ready;
+    Outcome create(Client& client, std::span<const Create> calls, bool many);
+    Result<NewSegment> prepare(Client& client, const Create& call);
+    Result<Ready> make_ready(Client& client, NewSegment& segment);
+    Grant commit(Client& client, Ready ready, std::vector<UniqueFd>& fds);
+    Result<Grant> grant(Client& client, Entry& entry, Access access, std::vector<UniqueFd>& fds);
     Result<Entry*> find(const Client& client, const Target& target);
     Result<Entry*> find_any(const Target& target);
     Result<Charge> charge_or_evict(std::uint32_t uid, Resource resource, std::int64_t amount);

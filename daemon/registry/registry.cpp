@@ -43,7 +43,7 @@ Segment Entry::describe() const {
     Segment segment;
     segment.id = id;
     segment.key = key;
-    segment.size_bytes = memory->size();
+    segment.size_bytes = size_bytes;
     segment.mode = acl.mode;
     segment.owner_uid = acl.owner_uid;
     segment.owner_gid = acl.owner_gid;
@@ -65,6 +65,9 @@ Segment Entry::describe() const {
     }
     segment.evictable = evictable;
     segment.acl = acl.entries;
+    segment.capacity_bytes = capacity_bytes;
+    segment.huge_pages = memory->placement().huge_pages;
+    segment.numa_nodes = memory->placement().numa_nodes;
     return segment;
 }
 
@@ -221,6 +224,12 @@ void Registry::renew(Entry& entry) {
 void Registry::sealed(Entry& entry) {
     touch(entry);
     if (entry.state == State::live) watchers_.tell(Event::sealed, entry);
+}
+
+void Registry::resize(Entry& entry, std::int64_t size_bytes) {
+    entry.size_bytes = size_bytes;
+    touch(entry);
+    if (entry.state == State::live) watchers_.tell(Event::resized, entry);
 }
 
 bool Registry::expire(std::int64_t now, int at_most) {

@@ -52,6 +52,10 @@ struct Entry {
     std::int64_t changed_usec = 0;
     Labels labels;
     std::shared_ptr<Memory> memory;
+    std::int64_t size_bytes = 0;
+    std::int64_t capacity_bytes = 0;
+    Reserve reserve = Reserve::allocate;
+    std::weak_ptr<void> resizing;  // there while a Resize is under way
     Charge segment_charge;
     Charge bytes_charge;
     Charge staged_charge;  // while staged
@@ -138,8 +142,8 @@ class Registry {
     }
     /// Begins the lease anew.
     void renew(Entry& entry);
-    /// Memory of a live segment was sealed.
     void sealed(Entry& entry);
+    void resize(Entry& entry, std::int64_t size_bytes);
 
     /// The end of the earliest lease, of boot_usec(); 0 when there is none.
     [[nodiscard]] std::int64_t next_lease_end() const { return leases_.empty() ? 0 : leases_.begin()->first; }

@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -27,38 +26,44 @@ std::string memfd_name(std::string_view name) {
     return "shmd:" + std::string(name.substr(0, 240));
 }
 
-// The value of a line such as "MemAvailable:   123 kB", in bytes.
-std::int64_t meminfo_bytes(std::string_view text, std::string_view field) {
-    std::size_t at = text.find(field);
-    if (at == std::string_view::npos) return 0;
-    std::size_t digit = text.find_first_of("0123456789", at + field.size());
-    if (digit == std::string_view::npos) return 0;
-    std::int64_t kibibytes = 0;
-    std::from_chars(text.data() + digit, text.data() + text.size(), kibibytes);
-    return kibibytes * 1024;
+int populate(int fd, std::int64_t offset, std::int64_t length, bool huge) {
+    auto bytes = static_cast<std::size_t>(length);
+    void* address = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
+    if (address == MAP_FAILED) return errno;
+    if (huge) (void)::madvise(address, bytes, MADV_HUGEPAGE);
+    int error = ::madvise(address, bytes, MADV_POPULATE_WRITE) == 0 ? 0 : errno;
+    ::munmap(address, bytes);
+    return error;
 }
 
-int populate(int fd, std::int64_t offset, std::int64_t length) {
-    void* address = ::mmap(nullptr, static_cast<std::size_t>(length), PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
-    if (address == MAP_FAILED) return errno;
-    int error = ::madvise(address, static_cast<std::size_t>(length), MADV_POPULATE_WRITE) == 0 ? 0 : errno;
-    ::munmap(address, static_cast<std::size_t>(length));
-    return error;
+unsigned memfd_flags(HugePages kind) {
+    // From linux/memfd.h, whose MFD_HUGE_1GB is a negative int.
+    constexpr unsigned log2_2m = 21, log2_1g = 30, shift = 26;
+    unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+    if (kind == HugePages::huge_2m) flags |= MFD_HUGETLB | log2_2m << shift;
+    if (kind == HugePages::huge_1g) flags |= MFD_HUGETLB | log2_1g << shift;
+    return flags;
 }
 
 }  // namespace
 
-Result<Memory> Memory::create(std::string_view name, std::int64_t size, bool sealable) {
-    UniqueFd fd(::memfd_create(memfd_name(name).c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
+Result<Memory> Memory::create(std::string_view name, std::int64_t size, MemoryOptions options) {
+    Placement& placement = options.placement;
+    UniqueFd fd(::memfd_create(memfd_name(name).c_str(), memfd_flags(placement.huge_pages)));
+    if (!fd && placement.is_pooled() && (errno == ENODEV || errno == EINVAL)) {
+        return Error::placement_unavailable(setting_of(placement.huge_pages));
+    }
     if (!fd) return refusal(errno, size);
+    if (placement.is_pooled()) size = in_whole_pages(size, placement.huge_pages);
     if (::ftruncate(fd.get(), size) != 0) return refusal(errno, size);
     if (::fchmod(fd.get(), 0600) != 0) return refusal(errno, size);
-    int seals = F_SEAL_SHRINK | F_SEAL_GROW | (sealable ? 0 : F_SEAL_SEAL);
+    int seals = F_SEAL_SHRINK | F_SEAL_GROW | (options.sealable ? 0 : F_SEAL_SEAL);
     if (::fcntl(fd.get(), F_ADD_SEALS, seals) != 0) return refusal(errno, size);
+    if (auto bound = bind_to(placement.numa_nodes, fd.get(), size); !bound) return std::move(bound).error();
     // The descriptor that memfd_create(2) gives could never take the lease that in_use() asks for; a second one can.
-    auto kept = Memory(std::move(fd), size).grant(Access::write);
+    auto kept = Memory(std::move(fd), size, {}).grant(Access::write);
     if (!kept) return std::move(kept).error();
-    return Memory(*std::move(kept), size);
+    return Memory(*std::move(kept), size, std::move(placement));
 }
 
 Result<UniqueFd> Memory::grant(Access access) const {
@@ -97,45 +102,56 @@ Error Memory::no_descriptors() {
     return Error::quota_exceeded("fileDescriptors", static_cast<std::int64_t>(limit.rlim_cur));
 }
 
-std::int64_t Memory::charged_bytes(std::int64_t size) {
-    static const std::int64_t page = ::sysconf(_SC_PAGESIZE);
-    return (size + page - 1) / page * page;
+std::int64_t Memory::charged_bytes(std::int64_t size, HugePages kind) {
+    return in_whole_pages(size, kind);
 }
 
-Reservation::Reservation(const Memory& memory, Reserve how)
-    : memory_(memory), how_(how), goal_(how == Reserve::lazy ? 0 : memory.size()) {}
-
-Result<void> Reservation::step() {
-    if (done()) return {};
-    std::int64_t length = std::min(step_bytes, goal_ - reserved_);
-    // The kernel would kill some process rather than refuse: ask first, and leave a step's worth to the others.
-    if (goal_ > quick_bytes && available_memory() < length + step_bytes) return Error::out_of_memory(goal_);
-    int error = 0;
-    if (how_ == Reserve::populate) {
-        error = populate(memory_.fd_.get(), reserved_, length);
-    } else if (::fallocate(memory_.fd_.get(), 0, reserved_, length) != 0) {
-        error = errno;
-    }
-    if (error == EINTR || error == EAGAIN) return {};
-    if (error != 0) return refusal(error, goal_);
-    reserved_ += length;
-    return {};
-}
-
-Result<void> Reservation::finish() {
+Result<void> MemoryWork::finish() {
     while (!done()) {
         if (auto stepped = step(); !stepped) return stepped;
     }
     return {};
 }
 
-std::int64_t available_memory() {
-    char text[4096];
-    UniqueFd file(::open("/proc/meminfo", O_RDONLY | O_CLOEXEC));
-    ssize_t length = file ? ::read(file.get(), text, sizeof text) : -1;
-    if (length <= 0) return INT64_MAX;  // without /proc/meminfo the quota alone protects
-    std::string_view view(text, static_cast<std::size_t>(length));
-    return meminfo_bytes(view, "MemAvailable:") + meminfo_bytes(view, "SwapFree:");
+Reservation::Reservation(const Memory& memory, Reserve how, std::int64_t from, std::int64_t to)
+    : MemoryWork(memory, from, how == Reserve::lazy ? from : to), how_(how) {}
+
+Result<void> Reservation::step() {
+    if (done()) return {};
+    std::int64_t length = std::min(step_bytes, to_ - at_);
+    const Placement& placement = memory_.placement();
+    // The kernel would kill some process rather than refuse: ask first, and leave a step's worth to the others.
+    if (goal() > quick_bytes && !placement.is_pooled() &&
+        available_memory(placement.numa_nodes) < length + step_bytes) {
+        return Error::out_of_memory(goal());
+    }
+    int error = 0;
+    bool transparent = placement.huge_pages == HugePages::transparent;
+    if (how_ == Reserve::populate || transparent) {
+        // In whole pages, which mmap(2) wants.
+        std::int64_t begin = at_ / page_bytes(placement.huge_pages) * page_bytes(placement.huge_pages);
+        error = populate(memory_.fd_.get(), begin, at_ + length - begin, transparent);
+    } else if (::fallocate(memory_.fd_.get(), 0, at_, length) != 0) {
+        error = errno;
+    }
+    if (error == EINTR || error == EAGAIN) return {};
+    if (error != 0 && placement.is_pooled() && error != EMFILE && error != ENFILE) {
+        return Error::placement_unavailable(setting_of(placement.huge_pages));
+    }
+    if (error != 0) return refusal(error, goal());
+    at_ += length;
+    return {};
+}
+
+Result<void> Trim::step() {
+    if (done()) return {};
+    std::int64_t length = std::min(8 * step_bytes, to_ - at_);
+    if (::fallocate(memory_.fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at_, length) != 0) {
+        if (errno == EINTR) return {};
+        return errno == EPERM ? Error{ErrorCode::segment_sealed} : Error::out_of_memory(goal());
+    }
+    at_ += length;
+    return {};
 }
 
 }  // namespace shmd

@@ -5,18 +5,23 @@
 #include <cstdint>
 #include <string_view>
 
+#include "placement.hpp"
 #include "result.hpp"
 #include "types.hpp"
 #include "unique_fd.hpp"
 
 namespace shmd {
 
+struct MemoryOptions {
+    bool sealable = true;   // false: no seal can ever be added, seal() and a writer's own included
+    Placement placement{};  // of what is available()
+};
+
 class Memory {
   public:
     /// Makes `size` bytes (at least 1) of zeros, of which none is reserved yet. The name shows in /proc/PID/maps.
     /// The inode is made 0600, so that only this daemon's user can re-open a grant with more than it was granted.
-    /// sealable false: no seal can ever be added, seal() and a writer's own included.
-    static Result<Memory> create(std::string_view name, std::int64_t size, bool sealable = true);
+    static Result<Memory> create(std::string_view name, std::int64_t size, MemoryOptions options = {});
 
     /// A new descriptor that allows just this. Refuses with QuotaExceeded{fileDescriptors} when there are no more.
     [[nodiscard]] Result<UniqueFd> grant(Access access) const;
@@ -34,48 +39,65 @@ class Memory {
     /// keep it.
     void drop_pages();
 
+    /// Of the whole file, for ever: a segment's capacity, with pooled huge pages in whole ones.
     [[nodiscard]] std::int64_t size() const { return size_; }
+    [[nodiscard]] const Placement& placement() const { return placement_; }
 
     /// The refusal when this process may open no more files.
     [[nodiscard]] static Error no_descriptors();
 
     /// What it costs: the size in whole pages.
-    [[nodiscard]] static std::int64_t charged_bytes(std::int64_t size);
+    [[nodiscard]] static std::int64_t charged_bytes(std::int64_t size, HugePages kind = HugePages::none);
 
   private:
     friend class Reservation;
-    Memory(UniqueFd fd, std::int64_t size) : fd_(std::move(fd)), size_(size) {}
+    friend class Trim;
+    Memory(UniqueFd fd, std::int64_t size, Placement placement)
+        : fd_(std::move(fd)), size_(size), placement_(std::move(placement)) {}
 
     UniqueFd fd_;
     std::int64_t size_;
+    Placement placement_;
 };
 
-/// Reserving memory takes a quarter of a second a GiB and more. This does it in steps of bounded length, so that
-/// several can take turns, on a thread of their own.
-class Reservation {
+/// Something that takes a quarter of a second a GiB and more, in steps of bounded length, so that several can take turns,
+/// on a thread of their own. The memory must outlive it, and may not move.
+class MemoryWork {
   public:
-    /// Memory up to this many bytes is reserved so fast that a thread would cost more.
+    /// Work on up to this many bytes is done so fast that a thread would cost more.
     static constexpr std::int64_t quick_bytes = 256 << 10;
 
-    /// The memory must outlive this, and may not move.
-    Reservation(const Memory& memory, Reserve how);
-
-    [[nodiscard]] bool done() const { return reserved_ == goal_; }
-    /// All that is to be reserved, in bytes.
-    [[nodiscard]] std::int64_t goal() const { return goal_; }
-    /// Reserves a bounded part. Refuses with OutOfMemory; then this is of no more use.
-    Result<void> step();
+    virtual ~MemoryWork() = default;
+    [[nodiscard]] bool done() const { return at_ == to_; }
+    /// All that is to be done, in bytes.
+    [[nodiscard]] std::int64_t goal() const { return to_ - from_; }
+    /// Does a bounded part. After a refusal this is of no more use.
+    virtual Result<void> step() = 0;
     /// All steps at once.
     Result<void> finish();
 
-  private:
+  protected:
+    MemoryWork(const Memory& memory, std::int64_t from, std::int64_t to) : memory_(memory), from_(from), to_(to), at_(from) {}
+
     const Memory& memory_;
-    Reserve how_;
-    std::int64_t goal_;
-    std::int64_t reserved_ = 0;
+    std::int64_t from_, to_, at_;
 };
 
-/// Bytes that the machine could give to new memory now, swap included.
-[[nodiscard]] std::int64_t available_memory();
+/// Reserves the bytes [from, to). Refuses with OutOfMemory and PlacementUnavailable.
+class Reservation : public MemoryWork {
+  public:
+    Reservation(const Memory& memory, Reserve how, std::int64_t from, std::int64_t to);
+    Result<void> step() override;
+
+  private:
+    Reserve how_;
+};
+
+/// Gives the bytes [from, to) back: they are zeros then. Refuses with SegmentSealed.
+class Trim : public MemoryWork {
+  public:
+    Trim(const Memory& memory, std::int64_t from, std::int64_t to) : MemoryWork(memory, from, to) {}
+    Result<void> step() override;
+};
 
 }  // namespace shmd

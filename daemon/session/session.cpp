@@ -205,8 +205,11 @@ asio::awaitable<bool> Session::finish() {
     if (auto work = std::move(unfinished_)) {
         Outcome& outcome = work->outcome;
         if (auto* wait = std::get_if<WaitForKey>(&outcome)) outcome = co_await wait_for_key(work->call, *wait);
-        if (auto* pending = std::get_if<std::unique_ptr<PendingCreate>>(&outcome)) {
-            outcome = co_await create(std::move(*pending));
+        while (auto* creation = std::get_if<std::unique_ptr<Creation>>(&outcome)) {
+            outcome = co_await create(std::move(*creation));
+        }
+        if (auto* resizing = std::get_if<std::unique_ptr<Resizing>>(&outcome)) {
+            outcome = co_await resize(std::move(*resizing));
         }
         if (peer_gone_) co_return false;
         if (work->call.flags.oneway) co_return true;
@@ -235,24 +238,45 @@ asio::awaitable<bool> Session::flush() {
     }
 }
 
-asio::awaitable<Outcome> Session::create(std::unique_ptr<PendingCreate> pending) {
+// All steps of it, on a thread, unless the peer goes. Not done then.
+asio::awaitable<Result<void>> Session::carry_out(MemoryWork& work) {
+    Result<void> stepped;
+    while (stepped && !work.done() && !hung_up()) stepped = co_await context_.workers.step(work);
+    co_return stepped;
+}
+
+asio::awaitable<Outcome> Session::create(std::unique_ptr<Creation> creation) {
     // Whether it becomes a segment or not, what is large is not freed here.
-    std::shared_ptr<Memory> memory = pending->memory;
-    Outcome outcome = Error::out_of_memory(memory->size());
-    while (!pending->reservation.done() && !hung_up()) {
-        auto stepped = co_await context_.workers.step(pending->reservation);
-        if (!stepped) {
-            outcome = std::move(stepped).error();
-            break;
-        }
+    std::vector<std::shared_ptr<Memory>> memories;
+    Outcome outcome = Error::out_of_memory(0);  // for nobody to see: the peer has gone
+    bool reserved = true;
+    for (NewSegment& segment : creation->segments) {
+        if (!segment.memory) continue;
+        memories.push_back(segment.memory);
+        auto done = co_await carry_out(*segment.reservation);
+        if (!done) outcome = std::move(done).error();
+        reserved = reserved && segment.reservation->done();
+        if (!reserved) break;
     }
     peer_gone_ = hung_up();
-    if (pending->reservation.done() && !peer_gone_) {
-        outcome = context_.handlers.finish_create(client_, std::move(pending));
-    }
-    pending.reset();
-    context_.workers.release(std::move(memory));
+    if (reserved && !peer_gone_) outcome = context_.handlers.finish(client_, std::move(creation));
+    creation.reset();
+    for (std::shared_ptr<Memory>& memory : memories) context_.workers.release(std::move(memory));
     co_return outcome;
+}
+
+// To its end, also when the peer has gone meanwhile.
+asio::awaitable<Outcome> Session::resize(std::unique_ptr<Resizing> resizing) {
+    Result<void> done;
+    while (done && !resizing->work->done()) done = co_await context_.workers.step(*resizing->work);
+    if (done) co_return context_.handlers.finish(std::move(resizing));
+    // What was reserved of it goes back.
+    Trim surplus(*resizing->memory, resizing->old_size_bytes, resizing->size_bytes);
+    if (resizing->size_bytes > resizing->old_size_bytes) {
+        Result<void> trimmed;
+        while (trimmed && !surplus.done()) trimmed = co_await context_.workers.step(surplus);
+    }
+    co_return std::move(done).error();
 }
 
 asio::awaitable<Outcome> Session::wait_for_key(const Call& call, WaitForKey wait) {

@@ -62,7 +62,9 @@ class Session : public std::enable_shared_from_this<Session> {
 
     asio::awaitable<void> run();
     asio::awaitable<bool> finish();
-    asio::awaitable<Outcome> create(std::unique_ptr<PendingCreate> pending);
+    asio::awaitable<Outcome> create(std::unique_ptr<Creation> creation);
+    asio::awaitable<Outcome> resize(std::unique_ptr<Resizing> resizing);
+    asio::awaitable<Result<void>> carry_out(MemoryWork& work);
     asio::awaitable<Outcome> wait_for_key(const Call& call, WaitForKey wait);
     asio::awaitable<bool> send_listing(Listing listing);
     asio::awaitable<bool> watch(Watching watching);

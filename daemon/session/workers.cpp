@@ -13,8 +13,8 @@ namespace {
 constexpr int low_priority = 10;
 constexpr std::int64_t large_bytes = 32 << 20;
 
-asio::awaitable<Result<void>> take_step(Reservation& reservation) {
-    co_return reservation.step();
+asio::awaitable<Result<void>> take_step(MemoryWork& work) {
+    co_return work.step();
 }
 
 }  // namespace
@@ -33,13 +33,13 @@ Workers::~Workers() {
     small_.join();
 }
 
-asio::awaitable<Result<void>> Workers::step(Reservation& reservation) {
-    asio::thread_pool& pool = reservation.goal() > large_bytes ? large_ : small_;
-    return asio::co_spawn(pool, take_step(reservation), asio::use_awaitable);
+asio::awaitable<Result<void>> Workers::step(MemoryWork& work) {
+    asio::thread_pool& pool = work.goal() > large_bytes ? large_ : small_;
+    return asio::co_spawn(pool, take_step(work), asio::use_awaitable);
 }
 
 void Workers::release(std::shared_ptr<Memory> memory) {
-    if (!memory || memory->size() <= Reservation::quick_bytes) return;
+    if (!memory || memory->size() <= MemoryWork::quick_bytes) return;
     asio::post(large_, [owned = std::move(memory)]() mutable { owned.reset(); });
 }
 

@@ -17,8 +17,8 @@ class Workers {
     Workers(const Workers&) = delete;
     Workers& operator=(const Workers&) = delete;
 
-    /// One step of a reservation, on a thread. The reservation must live until this is done.
-    asio::awaitable<Result<void>> step(Reservation& reservation);
+    /// One step of this work, on a thread. It must live until this is done.
+    asio::awaitable<Result<void>> step(MemoryWork& work);
 
     /// Frees memory. Returns at once.
     void release(std::shared_ptr<Memory> memory);

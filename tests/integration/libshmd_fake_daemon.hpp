@@ -96,7 +96,7 @@ inline Grant grant(std::int64_t size, int index = 0) {
     Grant grant;
     grant.segment.id = 7;
     grant.segment.key = "key";
-    grant.segment.size_bytes = size;
+    grant.segment.size_bytes = grant.segment.capacity_bytes = size;
     grant.attachment = 9;
     grant.file_descriptor = index;
     return grant;

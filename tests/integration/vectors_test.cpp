@@ -158,7 +158,7 @@ void check_granted_fd(const Json& call, const Json& reply, int fd) {
     const Json& parameters = reply["parameters"];
     struct stat status {};
     REQUIRE(::fstat(fd, &status) == 0);
-    CHECK(status.st_size == parameters["segment"]["sizeBytes"].get<std::int64_t>());
+    CHECK(status.st_size == parameters["segment"]["capacityBytes"].get<std::int64_t>());
     bool creates = call["method"] == Create::method;
     Json access = call["parameters"].value("access", Json());
     bool writes = access == "write" || (creates && access.is_null());
@@ -341,7 +341,7 @@ TEST_CASE("the vectors use every method and every error that one client alone ca
     for (int code = 0; code <= static_cast<int>(ErrorCode::expected_more); code++) {
         // These need another user, another connection, a limit or a configuration file.
         constexpr ErrorCode others[] = {ErrorCode::permission_denied, ErrorCode::quota_exceeded, ErrorCode::draining,
-                                        ErrorCode::segment_busy,
+                                        ErrorCode::segment_busy, ErrorCode::placement_unavailable,
                                         ErrorCode::invalid_configuration};
         if (std::find(std::begin(others), std::end(others), ErrorCode(code)) != std::end(others)) continue;
         std::string error = "\"" + std::string(error_name(ErrorCode(code))) + "\"";

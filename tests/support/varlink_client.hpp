@@ -43,6 +43,12 @@ struct ReplyTo<Renew> : std::type_identity<SegmentReply> {};
 template <>
 struct ReplyTo<Seal> : std::type_identity<SegmentReply> {};
 template <>
+struct ReplyTo<CreateMany> : std::type_identity<Grants> {};
+template <>
+struct ReplyTo<OpenMany> : std::type_identity<OpenResults> {};
+template <>
+struct ReplyTo<Resize> : std::type_identity<SegmentReply> {};
+template <>
 struct ReplyTo<Watch> : std::type_identity<WatchReply> {};
 template <>
 struct ReplyTo<ListSegments> : std::type_identity<SegmentStatusReply> {};

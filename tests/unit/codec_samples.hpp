@@ -42,6 +42,9 @@ inline Segment full_segment() {
     segment.lifetime = Lifetime::lease;
     segment.lease_usec = 60'000'000;
     segment.acl = full_acl();
+    segment.capacity_bytes = 8192;
+    segment.huge_pages = HugePages::huge_2m;
+    segment.numa_nodes = {0, 3};
     return segment;
 }
 
@@ -49,12 +52,14 @@ inline Segment bare_segment() {
     Segment segment;
     segment.id = 1;
     segment.size_bytes = 1;
+    segment.capacity_bytes = 1;
     return segment;
 }
 
 inline Create full_create() {
     return {"frame/0",         4096, 0644, CreateMode::any, Access::read, Reserve::populate, false, Lifetime::lease,
-            Labels{{"a", "b"}}, 60'000'000, true,           false,        full_acl()};
+            Labels{{"a", "b"}}, 60'000'000, true,           false,        full_acl(),          8192,
+            HugePages::huge_1g, std::vector<std::uint32_t>{0, 1023}, true};
 }
 
 /// One full and, where it differs, one bare sample of every call.
@@ -65,6 +70,8 @@ inline std::vector<CallBody> sample_calls() {
             Create{std::nullopt, 1},
             Open{{"k", std::nullopt}, Access::write, 500'000, true},
             Open{{std::nullopt, 7}, Access::read},
+            CreateMany{{full_create(), Create{std::nullopt, 1}}},
+            OpenMany{{{"k", std::nullopt}, {std::nullopt, 7}}, Access::write},
             Detach{4294967295U},
             Publish{9, "k", true},
             Publish{9},
@@ -81,6 +88,8 @@ inline std::vector<CallBody> sample_calls() {
             Renew{{std::nullopt, 7}},
             Seal{{"k", std::nullopt}},
             Seal{{std::nullopt, 7}},
+            Resize{{"k", std::nullopt}, 8192},
+            Resize{{std::nullopt, 7}, 1},
             Watch{"frame/"},
             Watch{},
             GetStatus{},
@@ -112,14 +121,26 @@ inline UsageReply full_usage() {
     return {{{0, 1, 4096, 2, 3}, {4294967295U, 5, 6, 7, 8}}};
 }
 
+inline Grants full_grants() {
+    return {{{full_segment(), true, 1, 0}, {full_segment(), false, 2, 1}}};
+}
+
+inline OpenResults full_open_results() {
+    return {{{Grant{full_segment(), std::nullopt, 1, 0}, std::nullopt},
+             {std::nullopt, to_remote(Error::no_such_segment("k", std::nullopt))}}};
+}
+
 // The sample of each method's reply, by method.
 inline std::string sample_reply(const std::string& method) {
     if (method == GetInfo::method) return encode_reply(ServiceInfo{"v", "p", "1", "u", {"i"}});
     if (method == GetInterfaceDescription::method) return encode_reply(InterfaceDescription{"text"});
     if (method == Create::method) return encode_reply(Grant{full_segment(), true, 1, 0});
     if (method == Open::method) return encode_reply(Grant{full_segment(), std::nullopt, 1, 0});
+    if (method == CreateMany::method) return encode_reply(full_grants());
+    if (method == OpenMany::method) return encode_reply(full_open_results());
     if (method == Publish::method || method == Describe::method || method == List::method ||
-        method == SetAttributes::method || method == Renew::method || method == Seal::method) {
+        method == SetAttributes::method || method == Renew::method || method == Seal::method ||
+        method == Resize::method) {
         return encode_reply(SegmentReply{full_segment()});
     }
     if (method == Detach::method || method == Delete::method || method == ForceDelete::method ||
@@ -148,6 +169,8 @@ inline std::vector<Error> sample_errors() {
             {ErrorCode::not_sealable, "k", 7},
             Error::segment_busy({{4242, 1000, 9, Access::write}}),
             {ErrorCode::no_lease, "k", 7},
+            Error::capacity_exceeded(8192),
+            Error::placement_unavailable("/sys/x"),
             {ErrorCode::draining},
             {ErrorCode::no_such_process, std::nullopt, 4242},
             {ErrorCode::invalid_configuration, "line 3"},

@@ -185,6 +185,8 @@ TEST_CASE("every struct and enum of the IDL has exactly the fields and values th
         {"Usage", parameters(encode_reply(full_usage()))["usage"][0]},
         {"SegmentStatus", status},
         {"Attachment", status["attachments"][0]},
+        {"Grant", parameters(encode_reply(full_grants()))["grants"][0]},
+        {"NewSegment", Json::parse(encode_call(full_create()))["parameters"]},
         {"Holder", parameters(encode_error(Error::segment_busy({{4242, 1000, 9, Access::write}})))["holders"][0]},
     };
     for (const Idl& idl : all_idl()) {
@@ -197,6 +199,19 @@ TEST_CASE("every struct and enum of the IDL has exactly the fields and values th
                 CHECK(names(fields) == std::vector{"uid"s, "gid"s, "access"s});
                 continue;
             }
+            if (name == "Target") {
+                CHECK(names(fields) == std::vector{"key"s, "id"s});
+                continue;
+            }
+            if (name == "OpenResult") {
+                // Exactly one of a grant and an error is sent.
+                Json results = parameters(encode_reply(full_open_results()))["results"];
+                CHECK(names(results[0]) == std::vector{"grant"s});
+                CHECK(names(results[1]) == std::vector{"error"s, "parameters"s});
+                CHECK(names(fields) == std::vector{"grant"s, "error"s, "parameters"s});
+                continue;
+            }
+            CAPTURE(name);
             REQUIRE(samples.contains(name));
             CHECK(names(samples.at(name)) == names(fields));
         }
@@ -205,6 +220,9 @@ TEST_CASE("every struct and enum of the IDL has exactly the fields and values th
             if (name == "Access") CHECK(values == std::vector{"read"s, "write"s});
             if (name == "CreateMode") CHECK(values == std::vector{"new"s, "any"s});
             if (name == "Reserve") CHECK(values == std::vector{"lazy"s, "allocate"s, "populate"s});
+            if (name == "HugePages") {
+                CHECK(values == std::vector{"none"s, "transparent"s, "huge2M"s, "huge1G"s});
+            }
             if (name == "State") CHECK(values == std::vector{"staged"s, "live"s, "deleted"s});
             if (name == "Lifetime") CHECK(values == std::vector{"persistent"s, "attached"s, "creator"s, "lease"s});
             if (name == "Event") {
@@ -218,8 +236,9 @@ TEST_CASE("every struct and enum of the IDL has exactly the fields and values th
         }
     }
     std::sort(checked.begin(), checked.end());
-    CHECK(checked == std::vector{"Access"s, "Access"s, "AclEntry"s, "Attachment"s, "CreateMode"s, "Event"s, "Holder"s,
-                                 "Lifetime"s, "Reserve"s, "Segment"s, "SegmentStatus"s, "State"s, "State"s, "Usage"s});
+    CHECK(checked == std::vector{"Access"s, "Access"s, "AclEntry"s, "Attachment"s, "CreateMode"s, "Event"s, "Grant"s,
+                                 "Holder"s, "HugePages"s, "Lifetime"s, "NewSegment"s, "OpenResult"s, "Reserve"s,
+                                 "Segment"s, "SegmentStatus"s, "State"s, "State"s, "Target"s, "Usage"s});
 }
 
 TEST_CASE("every value in a reply has the type that the IDL gives it") {
@@ -227,7 +246,10 @@ TEST_CASE("every value in a reply has the type that the IDL gives it") {
         if (type.starts_with('?')) type.erase(0, 1);
         if (type == "int") return value.is_number_integer();
         if (type == "bool") return value.is_boolean();
-        if (type == "string" || type == "State" || type == "Lifetime" || type == "Event") return value.is_string();
+        if (type == "string" || type == "State" || type == "Lifetime" || type == "Event" ||
+            type == "HugePages") {
+            return value.is_string();
+        }
         if (type.starts_with("[]")) return value.is_array();
         if (type == "[string]string" || type == "Segment" || type == "SegmentStatus") return value.is_object();
         FAIL("a type that this test does not know: " << type);

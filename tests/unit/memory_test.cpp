@@ -83,7 +83,7 @@ TEST_CASE("a reservation reserves everything, in steps, and a lazy one nothing")
     for (Reserve how : {Reserve::allocate, Reserve::populate}) {
         auto memory = Memory::create("test", size);
         REQUIRE(memory);
-        Reservation reservation(*memory, how);
+        Reservation reservation(*memory, how, 0, size);
         REQUIRE_FALSE(reservation.done());
         REQUIRE(reservation.step());
         CHECK(reserved_bytes(*memory) < size);
@@ -93,7 +93,7 @@ TEST_CASE("a reservation reserves everything, in steps, and a lazy one nothing")
     }
     auto memory = Memory::create("test", size);
     REQUIRE(memory);
-    CHECK(Reservation(*memory, Reserve::lazy).done());
+    CHECK(Reservation(*memory, Reserve::lazy, 0, size).done());
     CHECK(reserved_bytes(*memory) == 0);
 }
 

@@ -148,7 +148,9 @@ TEST_CASE("a reply without one of its fields, or with one of the wrong type, is 
     check_fields(InterfaceDescription{"text"}, {}, "");
     check_fields(Grant{full_segment(), true, 1, 0}, {"created"}, "");
     check_fields(SegmentReply{full_segment()}, {"segment"}, "");
-    check_fields(SegmentReply{full_segment()}, {"key", "attachedUsec", "detachedUsec", "expiresUsec", "labels", "leaseUsec", "acl"}, "/segment");
+    check_fields(full_grants(), {}, "");
+    check_fields(full_open_results(), {}, "");
+    check_fields(SegmentReply{full_segment()}, {"key", "attachedUsec", "detachedUsec", "expiresUsec", "labels", "leaseUsec", "acl", "numaNodes"}, "/segment");
     check_fields(WatchReply{Event::created, full_segment()}, {"segment"}, "");
     check_fields(full_segment_status(), {"key"}, "/segment");
     check_fields(full_segment_status(), {}, "/segment/attachments/0");

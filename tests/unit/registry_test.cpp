@@ -15,6 +15,7 @@ namespace {
 std::unique_ptr<Entry> entry(std::optional<std::string> key, std::int64_t size = 10) {
     auto made = std::make_unique<Entry>();
     made->key = std::move(key);
+    made->size_bytes = made->capacity_bytes = size;
     made->memory = std::make_shared<Memory>(Memory::create("test", size).value());
     return made;
 }

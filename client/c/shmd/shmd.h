@@ -13,7 +13,9 @@
  *   -EDQUOT       QuotaExceeded
  *   -EROFS        SegmentSealed: it cannot be written any more
  *   -EBADFD       NotSealed, NotSealable, NoLease: the segment is not as this call needs it
- *   -EBUSY        SegmentBusy: somebody has it open for writing
+ *   -EBUSY        SegmentBusy: somebody has it open for writing, or at all
+ *   -EFBIG        CapacityExceeded: it cannot grow so far
+ *   -ENODEV       PlacementUnavailable: no huge pages, or no such NUMA binding
  *   -ESHUTDOWN    Draining: the daemon makes no new segments
  *   -ESRCH        NoSuchProcess
  *   -ETIMEDOUT    shmd_watch_next(): nothing has happened in that time
@@ -92,6 +94,15 @@ typedef enum shmd_lifetime {
     SHMD_LIFETIME_LEASE = 3
 } shmd_lifetime;
 
+/* Pages of which memory is made: the usual ones; huge ones where the kernel finds them; huge ones alone, from the pool that
+ * the administrator has set aside. */
+typedef enum shmd_huge_pages {
+    SHMD_HUGE_NONE = 0,
+    SHMD_HUGE_TRANSPARENT = 1,
+    SHMD_HUGE_2M = 2,
+    SHMD_HUGE_1G = 3
+} shmd_huge_pages;
+
 typedef enum shmd_acl_kind { SHMD_ACL_USER = 0, SHMD_ACL_GROUP = 1 } shmd_acl_kind;
 
 /* Access beyond what the mode allows, for a user or a group. At most 32 for a segment. */
@@ -127,12 +138,17 @@ typedef struct shmd_create_options {
     int sealable;                 /* 0: nobody can ever make it immutable; default 1 */
     const shmd_acl_entry *acl;    /* borrowed during the call; may be NULL */
     size_t acl_count;
+    uint64_t capacity_bytes;     /* how far shmd_resize() can grow it; all of it counts against the quota. 0: not at all */
+    shmd_huge_pages huge_pages;  /* default SHMD_HUGE_NONE */
+    const uint32_t *numa_nodes;  /* its memory comes from these alone; borrowed during the call; NULL: from any */
+    size_t numa_node_count;
+    int placement_fallback; /* not 0: do without huge pages or nodes that the machine has not; default 0, -ENODEV */
 } shmd_create_options;
 
 #define SHMD_CREATE_OPTIONS_INIT                                                                       \
     {                                                                                                  \
         sizeof(shmd_create_options), 0600, SHMD_CREATE_NEW, SHMD_WRITE, SHMD_RESERVE_ALLOCATE,         \
-            SHMD_LIFETIME_PERSISTENT, 0, NULL, 0, 0, 0, 1, NULL, 0                                     \
+            SHMD_LIFETIME_PERSISTENT, 0, NULL, 0, 0, 0, 1, NULL, 0, 0, SHMD_HUGE_NONE, NULL, 0, 0      \
     }
 
 /* What the daemon knows of a segment. Owned by the library: read it, free it with shmd_info_free(). New fields may come
@@ -157,6 +173,10 @@ typedef struct shmd_info {
     int64_t lease_usec; /* -1: it has no lease */
     const shmd_acl_entry *acl;
     size_t acl_count;
+    uint64_t capacity_bytes;
+    shmd_huge_pages huge_pages;
+    const uint32_t *numa_nodes;
+    size_t numa_node_count;
 } shmd_info;
 
 /* Tells what happens to segments. */
@@ -175,13 +195,14 @@ typedef enum shmd_event_kind {
     SHMD_EVENT_PUBLISHED = 3,
     SHMD_EVENT_REPLACED = 4,
     SHMD_EVENT_SEALED = 5,
-    SHMD_EVENT_CHANGED = 6,
-    SHMD_EVENT_ATTACHED = 7,
-    SHMD_EVENT_DETACHED = 8,
-    SHMD_EVENT_DELETED = 9,
-    SHMD_EVENT_EXPIRED = 10,
-    SHMD_EVENT_EVICTED = 11,
-    SHMD_EVENT_LOST = 12
+    SHMD_EVENT_RESIZED = 6,
+    SHMD_EVENT_CHANGED = 7,
+    SHMD_EVENT_ATTACHED = 8,
+    SHMD_EVENT_DETACHED = 9,
+    SHMD_EVENT_DELETED = 10,
+    SHMD_EVENT_EXPIRED = 11,
+    SHMD_EVENT_EVICTED = 12,
+    SHMD_EVENT_LOST = 13
 } shmd_event_kind;
 
 /* New fields may come at the end. */
@@ -272,6 +293,26 @@ SHMD_API int shmd_open_sealed(shmd_client *client, const char *key, shmd_segment
 SHMD_API int shmd_open_sealed_id(shmd_client *client, int64_t id, shmd_segment **segment);
 
 /*
+ * Opens many segments, 250 in one trip to the daemon. segments: room for count; those that cannot be opened become NULL.
+ * codes: what shmd_open() would have given for each, room for count; may be NULL. Returns how many were opened, or what is
+ * wrong with all of them. shmd_last_error() tells of the last that failed.
+ */
+SHMD_API int shmd_open_many(shmd_client *client, const char *const *keys, size_t count, shmd_access access,
+                            shmd_segment **segments, int *codes);
+
+/* One of those that shmd_create_many() makes, as shmd_create() takes it. Everything is borrowed. */
+typedef struct shmd_create_request {
+    const char *key;
+    uint64_t size;
+    const shmd_create_options *options;
+} shmd_create_request;
+
+/* Creates 1 to 250 segments in one trip to the daemon, or none of them. No key twice. segments: room for count. Codes of
+ * shmd_create(), for the first that cannot be made. */
+SHMD_API int shmd_create_many(shmd_client *client, const shmd_create_request *requests, size_t count,
+                              shmd_segment **segments);
+
+/*
  * As shmd_open(), but waits up to timeout_usec microseconds for the key to appear; -1 waits without an end. Other calls
  * on this client go on meanwhile: the wait has a connection of its own, which counts as one. Restarts of the daemon do
  * not end it, as long as its socket stays, as it does under systemd. -ENOENT when the time is over.
@@ -293,9 +334,10 @@ SHMD_API int shmd_publish(shmd_segment *segment, const char *key, int replace);
  */
 SHMD_API void shmd_close(shmd_segment *segment);
 
-/* The first byte. Page-aligned, valid until shmd_close(). Writing needs SHMD_WRITE. */
+/* The first byte. Page-aligned, valid until shmd_close(): resizing does not move it. Writing needs SHMD_WRITE. */
 SHMD_API void *shmd_data(const shmd_segment *segment);
-/* The size in bytes, exactly as created. */
+/* The size in bytes as this process last heard of it: at the grant, or by shmd_resize_segment() and shmd_remap(). What is
+ * mapped is the capacity, so no access below that ever faults, whatever others do. */
 SHMD_API uint64_t shmd_size(const shmd_segment *segment);
 /* What was granted. */
 SHMD_API shmd_access shmd_segment_access(const shmd_segment *segment);
@@ -303,8 +345,8 @@ SHMD_API shmd_access shmd_segment_access(const shmd_segment *segment);
 SHMD_API int shmd_created(const shmd_segment *segment);
 /* The grant's number, 1 to 2^32-1. */
 SHMD_API uint32_t shmd_attachment(const shmd_segment *segment);
-/* The daemon's description at the time of the grant, or of shmd_publish(). Owned by the segment, valid until
- * shmd_close(). */
+/* The daemon's description at the time of the grant, or of the last call on this segment that changed it. Owned by the
+ * segment, valid until shmd_close(). */
 SHMD_API const shmd_info *shmd_segment_info(const shmd_segment *segment);
 
 /* Describes the segment that has this key or id. Free *info with shmd_info_free(). -ENOENT, -EACCES, -EINVAL. */
@@ -360,6 +402,21 @@ SHMD_API int shmd_seal_id(shmd_client *client, int64_t id, shmd_info **info);
  * meanwhile. Codes of shmd_seal(); -EPERM in a child of the process that opened it.
  */
 SHMD_API int shmd_seal_segment(shmd_segment *segment);
+
+/*
+ * Changes a segment's size, within its capacity: key, id, address and content stay, and what is new is zeros. Needs the
+ * permission to write. It is made smaller only while nobody else has it open. info as above. -EFBIG beyond the capacity;
+ * -EBUSY while somebody else has it open, or resizes it; -EROFS once it is sealed.
+ */
+SHMD_API int shmd_resize(shmd_client *client, const char *key, uint64_t size, shmd_info **info);
+SHMD_API int shmd_resize_id(shmd_client *client, int64_t id, uint64_t size, shmd_info **info);
+
+/* The same for a segment that this process has open. shmd_size() tells the new size then. -EPERM and -ECONNRESET as for
+ * shmd_publish(). */
+SHMD_API int shmd_resize_segment(shmd_segment *segment, uint64_t size);
+
+/* Learns of a new size that somebody else gave the segment: shmd_size() tells it then. -ENOENT when the segment is gone. */
+SHMD_API int shmd_remap(shmd_segment *segment);
 
 /*
  * Tells what happens to the live segments that this user may describe and whose key begins with prefix; NULL means all.

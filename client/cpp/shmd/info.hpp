@@ -25,6 +25,14 @@ enum class Lifetime {
     lease = SHMD_LIFETIME_LEASE
 };
 
+/// Pages of which memory is made: the usual ones; huge ones where the kernel finds them; huge ones alone, from their pool.
+enum class HugePages {
+    none = SHMD_HUGE_NONE,
+    transparent = SHMD_HUGE_TRANSPARENT,
+    huge_2m = SHMD_HUGE_2M,
+    huge_1g = SHMD_HUGE_1G
+};
+
 /// Access beyond what the mode allows, for a user or a group.
 struct AclEntry {
     enum class Kind { user = SHMD_ACL_USER, group = SHMD_ACL_GROUP };
@@ -59,6 +67,9 @@ struct Info {
     Lifetime lifetime = Lifetime::persistent;
     std::optional<std::chrono::microseconds> lease{};
     std::vector<AclEntry> acl{};
+    std::uint64_t capacity_bytes = 0;
+    HugePages huge_pages = HugePages::none;
+    std::vector<std::uint32_t> numa_nodes{};  // none: any
 };
 
 namespace detail {
@@ -124,6 +135,9 @@ inline Info info_from(const shmd_info& from) {
         info.acl.push_back(
             {static_cast<AclEntry::Kind>(entry.kind), entry.id, static_cast<Access>(entry.access)});
     }
+    info.capacity_bytes = from.capacity_bytes;
+    info.huge_pages = static_cast<HugePages>(from.huge_pages);
+    info.numa_nodes.assign(from.numa_nodes, from.numa_nodes + from.numa_node_count);
     return info;
 }
 
@@ -154,6 +168,10 @@ struct CInfo : shmd_info {
         lease_usec = from.lease ? from.lease->count() : -1;
         acl = acl_views.data();
         acl_count = acl_views.size();
+        capacity_bytes = from.capacity_bytes;
+        huge_pages = static_cast<shmd_huge_pages>(from.huge_pages);
+        numa_nodes = from.numa_nodes.data();
+        numa_node_count = from.numa_nodes.size();
     }
     CInfo(const CInfo&) = delete;
     CInfo& operator=(const CInfo&) = delete;

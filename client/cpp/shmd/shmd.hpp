@@ -15,11 +15,13 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <list>
 #include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -85,6 +87,10 @@ struct CreateOptions {
     bool evictable = false;             // may be dropped when memory runs short and nobody has it open
     bool sealable = true;               // false: nobody can ever make it immutable
     std::vector<AclEntry> acl{};
+    std::uint64_t capacity_bytes = 0;  // how far it can grow, all charged to the quota; 0: not at all
+    HugePages huge_pages = HugePages::none;
+    std::vector<std::uint32_t> numa_nodes{};  // none: any
+    bool placement_fallback = false;          // do without what the machine has not
 };
 
 /// What Client::set_attributes() changes: what is set, and nothing else.
@@ -100,6 +106,36 @@ struct Attributes {
 };
 
 namespace detail {
+
+// The C form. Borrows from the options.
+struct CCreateOptions : shmd_create_options {
+    CCreateOptions(const CreateOptions& from, Access granted)
+        : shmd_create_options(SHMD_CREATE_OPTIONS_INIT), label_views(views(from.labels)), acl_views(views(from.acl)) {
+        mode = from.mode;
+        create_mode = static_cast<shmd_create_mode>(from.create_mode);
+        access = static_cast<shmd_access>(granted);
+        reserve = static_cast<shmd_reserve>(from.reserve);
+        lifetime = static_cast<shmd_lifetime>(from.lifetime);
+        staged = from.staged ? 1 : 0;
+        labels = label_views.data();
+        label_count = label_views.size();
+        lease_usec = from.lease.count();
+        evictable = from.evictable ? 1 : 0;
+        sealable = from.sealable ? 1 : 0;
+        acl = acl_views.data();
+        acl_count = acl_views.size();
+        capacity_bytes = from.capacity_bytes;
+        huge_pages = static_cast<shmd_huge_pages>(from.huge_pages);
+        numa_nodes = from.numa_nodes.data();
+        numa_node_count = from.numa_nodes.size();
+        placement_fallback = from.placement_fallback ? 1 : 0;
+    }
+    CCreateOptions(const CCreateOptions&) = delete;
+    CCreateOptions& operator=(const CCreateOptions&) = delete;
+
+    std::vector<shmd_label> label_views;
+    std::vector<shmd_acl_entry> acl_views;
+};
 
 // The C form. Borrows from the attributes.
 struct CAttributes : shmd_attributes {
@@ -156,6 +192,7 @@ class BasicSegment {
     /// All of it. Page-aligned.
     [[nodiscard]] std::span<Byte> bytes() const noexcept { return {data(), size()}; }
     [[nodiscard]] Byte* data() const noexcept { return static_cast<Byte*>(shmd_data(segment_.get())); }
+    /// As this process last heard of it: at the grant, or by resize() and remap().
     [[nodiscard]] std::size_t size() const noexcept { return static_cast<std::size_t>(shmd_size(segment_.get())); }
 
     /// The T at its beginning. Memory that nobody has written yet is zeros. Throws std::out_of_range when it is
@@ -177,6 +214,11 @@ class BasicSegment {
     void publish(const Key& key = nullptr, bool replace = false) {
         detail::check(shmd_publish(segment_.get(), key.c_str(), replace ? 1 : 0));
     }
+
+    /// Another size, within the capacity. Nothing moves; what is new is zeros.
+    void resize(std::uint64_t size_bytes) { detail::check(shmd_resize_segment(segment_.get(), size_bytes)); }
+    /// Learns of a size that somebody else gave it.
+    void remap() { detail::check(shmd_remap(segment_.get())); }
 
     /// Makes the content immutable for ever, by the kernel, and hands it over for reading, at the same address. Throws with
     /// std::errc::device_or_resource_busy while somebody else has it open for writing; it stays as it was then.
@@ -209,6 +251,20 @@ class BasicSegment {
 using Segment = BasicSegment<Access::write>;
 using ReadOnlySegment = BasicSegment<Access::read>;
 
+/// What became of one of those that Client::open_many() opens: a segment, or the code of Client::open_read().
+template <Access A>
+struct OpenResult {
+    std::optional<BasicSegment<A>> segment{};
+    std::error_code error{};
+};
+
+/// One of those that Client::create_many() creates.
+struct CreateRequest {
+    Key key;
+    std::uint64_t size_bytes;
+    CreateOptions options{};
+};
+
 /// A connection to the daemon. Its functions may be called from any thread. Every one of them throws Error; codes are
 /// those of the C function of the same name.
 class Client {
@@ -228,23 +284,9 @@ class Client {
     /// Creates a segment of zeros. A null key makes one up that cannot be guessed: see info().key.
     template <Access A = Access::write>
     BasicSegment<A> create(const Key& key, std::uint64_t size_bytes, const CreateOptions& options = {}) {
-        std::vector<shmd_label> labels = detail::views(options.labels);
-        shmd_create_options plain = SHMD_CREATE_OPTIONS_INIT;
-        plain.mode = options.mode;
-        plain.create_mode = static_cast<shmd_create_mode>(options.create_mode);
-        plain.access = static_cast<shmd_access>(A);
-        plain.reserve = static_cast<shmd_reserve>(options.reserve);
-        plain.lifetime = static_cast<shmd_lifetime>(options.lifetime);
-        plain.staged = options.staged ? 1 : 0;
-        plain.labels = labels.data();
-        plain.label_count = labels.size();
-        plain.lease_usec = options.lease.count();
-        plain.evictable = options.evictable ? 1 : 0;
-        plain.sealable = options.sealable ? 1 : 0;
-        std::vector<shmd_acl_entry> acl = detail::views(options.acl);
-        plain.acl = acl.data();
-        plain.acl_count = acl.size();
-        return take<A>(detail::made_by<shmd_segment>(shmd_create, client_.get(), key.c_str(), size_bytes, &plain));
+        const detail::CCreateOptions plain(options, A);
+        return take<A>(detail::made_by<shmd_segment>(shmd_create, client_.get(), key.c_str(), size_bytes,
+                                                     static_cast<const shmd_create_options*>(&plain)));
     }
 
     /// Opens a segment for reading. The kernel refuses writes: they are a SIGSEGV.
@@ -253,6 +295,38 @@ class Client {
     /// Opens a segment for reading and writing.
     [[nodiscard]] Segment open_write(const Key& key) { return open<Access::write>(key); }
     [[nodiscard]] Segment open_write(Id id) { return open<Access::write>(id); }
+
+    /// Opens many, 250 in one trip to the daemon. One result for each key, in the same order.
+    template <Access A = Access::read>
+    [[nodiscard]] std::vector<OpenResult<A>> open_many(const std::vector<Key>& keys) {
+        std::vector<const char*> names;
+        for (const Key& key : keys) names.push_back(key.c_str());
+        std::vector<shmd_segment*> segments(keys.size());
+        std::vector<int> codes(keys.size());
+        detail::check(shmd_open_many(client_.get(), names.data(), names.size(), static_cast<shmd_access>(A),
+                                     segments.data(), codes.data()));
+        std::vector<OpenResult<A>> results(keys.size());
+        for (std::size_t i = 0; i < keys.size(); i++) {
+            if (segments[i]) results[i].segment.emplace(segments[i]);
+            results[i].error = {-codes[i], std::generic_category()};
+        }
+        return results;
+    }
+
+    /// Creates up to 250 in one trip to the daemon, all of them or none.
+    std::vector<Segment> create_many(const std::vector<CreateRequest>& requests) {
+        std::list<detail::CCreateOptions> options;
+        std::vector<shmd_create_request> plain;
+        for (const CreateRequest& request : requests) {
+            const shmd_create_options& own = options.emplace_back(request.options, Access::write);
+            plain.push_back({request.key.c_str(), request.size_bytes, &own});
+        }
+        std::vector<shmd_segment*> segments(requests.size());
+        detail::check(shmd_create_many(client_.get(), plain.data(), plain.size(), segments.data()));
+        std::vector<Segment> made;
+        for (shmd_segment* segment : segments) made.emplace_back(segment);
+        return made;
+    }
 
     /// Opens for reading what nobody can write any more: it needs no lock and no second look.
     [[nodiscard]] ReadOnlySegment open_sealed(const Key& key) {
@@ -305,6 +379,10 @@ class Client {
     /// Makes the content immutable for ever. For what this process has open for writing see BasicSegment::seal().
     Info seal(const Key& key) { return described_by(shmd_seal, key.c_str()); }
     Info seal(Id id) { return described_by(shmd_seal_id, id.value); }
+
+    /// Another size, within the capacity.
+    Info resize(const Key& key, std::uint64_t size_bytes) { return described_by(shmd_resize, key.c_str(), size_bytes); }
+    Info resize(Id id, std::uint64_t size_bytes) { return described_by(shmd_resize_id, id.value, size_bytes); }
 
     /// What happens to the segments whose key begins with prefix.
     [[nodiscard]] Watch watch(const std::string& prefix = {}) {

@@ -22,6 +22,7 @@ enum class EventKind {
     published = SHMD_EVENT_PUBLISHED,
     replaced = SHMD_EVENT_REPLACED,
     sealed = SHMD_EVENT_SEALED,
+    resized = SHMD_EVENT_RESIZED,
     changed = SHMD_EVENT_CHANGED,
     attached = SHMD_EVENT_ATTACHED,
     detached = SHMD_EVENT_DETACHED,

@@ -1,0 +1,322 @@
+// The methods that grant memory and take grants back: Create, Open, and many of them at once; Publish; Detach.
+#include <sys/random.h>
+
+#include <cerrno>
+#include <set>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "handlers.hpp"
+#include "key.hpp"
+#include "limits.hpp"
+
+namespace shmd {
+namespace {
+
+// 128 random bits: nobody can guess it, and no two are ever the same.
+std::string fresh_key() {
+    unsigned char bytes[16];
+    if (::getrandom(bytes, sizeof bytes, 0) != sizeof bytes) {
+        throw std::system_error(errno, std::generic_category(), "getrandom");
+    }
+    std::string key = "anon:";
+    for (unsigned char byte : bytes) {
+        key += "0123456789abcdef"[byte >> 4];
+        key += "0123456789abcdef"[byte & 15];
+    }
+    return key;
+}
+
+// No segment's grant takes more of a reply: its numbers and names, and every byte of a text as an escape.
+std::size_t most_reply_bytes(std::size_t key_bytes, const Labels& labels, std::size_t acl_entries, std::size_t nodes) {
+    std::size_t bytes = 1024 + key_bytes + 64 * acl_entries + 8 * nodes;
+    for (const auto& [name, value] : labels) bytes += 16 + 6 * (name.size() + value.size());
+    return bytes;
+}
+
+std::size_t most_reply_bytes(const Create& call) {
+    static const Labels none;
+    return most_reply_bytes(call.key.value_or("").size(), call.labels ? *call.labels : none,
+                            call.acl ? call.acl->size() : 0, call.numa_nodes ? call.numa_nodes->size() : 0);
+}
+
+std::size_t most_reply_bytes(const Entry& entry) {
+    return most_reply_bytes(entry.key.value_or("").size(), entry.labels, entry.acl.entries.size(),
+                            entry.memory->placement().numa_nodes.size());
+}
+
+std::int64_t capacity_of(const Create& call) {
+    return call.capacity_bytes.value_or(call.size_bytes);
+}
+
+Error sealed_error(const Entry& entry) {
+    return {ErrorCode::segment_sealed, entry.key, entry.key ? std::nullopt : std::optional(entry.id)};
+}
+
+}  // namespace
+
+// All that it takes to hand out one segment, so that nothing can fail any more.
+struct Handlers::Ready {
+    NewSegment* segment = nullptr;
+    Entry* existing = nullptr;  // opened instead
+    Access access = Access::write;
+    UniqueFd fd{};
+    Charge attachment_charge{};
+};
+
+// ---- Create ----
+
+Outcome Handlers::act(Client& client, const Create& call) {
+    return create(client, {&call, 1}, false);
+}
+
+Outcome Handlers::act(Client& client, const CreateMany& call) {
+    std::size_t reply_bytes = 0;
+    for (const Create& segment : call.segments) reply_bytes += most_reply_bytes(segment);
+    if (reply_bytes > limits::message_bytes) return Error::invalid_parameter("segments");
+    return create(client, call.segments, true);
+}
+
+Outcome Handlers::create(Client& client, std::span<const Create> calls, bool many) {
+    auto creation = std::make_unique<Creation>();
+    creation->many = many;
+    creation->segments.reserve(calls.size());
+    std::int64_t to_reserve = 0;
+    for (const Create& call : calls) {
+        auto segment = prepare(client, call);
+        if (!segment) return std::move(segment).error();
+        if (segment->reservation) to_reserve += segment->reservation->goal();
+        creation->segments.push_back(*std::move(segment));
+    }
+    if (to_reserve > MemoryWork::quick_bytes) return creation;
+    for (NewSegment& segment : creation->segments) {
+        if (!segment.reservation) continue;
+        if (auto reserved = segment.reservation->finish(); !reserved) return std::move(reserved).error();
+    }
+    return finish(client, std::move(creation));
+}
+
+// Charges and makes the memory, of which nothing is reserved yet.
+Result<NewSegment> Handlers::prepare(Client& client, const Create& call) {
+    NewSegment segment{call};
+    if (call.key && call.staged != true && registry_.find(*call.key)) {
+        if (call.create_mode != CreateMode::any) return Error::segment_exists(*call.key);
+        return segment;
+    }
+    if (call.key && !policy_.may_create(client.peer, *call.key)) return Error::permission_denied();
+    if (draining_) return Error{ErrorCode::draining};
+    if (auto bad = check_lifetime(client, nullptr, call.lifetime)) return *std::move(bad);
+    std::int64_t capacity = capacity_of(call);
+    if (capacity > machine_bytes_) return Error::out_of_memory(capacity);
+    auto placement = available({call.huge_pages.value_or(HugePages::none), call.numa_nodes.value_or(std::vector<std::uint32_t>{})},
+                               capacity, call.placement_fallback.value_or(false));
+    if (!placement) return std::move(placement).error();
+
+    std::int64_t bytes = Memory::charged_bytes(capacity, placement->huge_pages);
+    auto segment_charge = charge_or_evict(client.peer.uid, Resource::segments, 1);
+    if (!segment_charge) return std::move(segment_charge).error();
+    auto bytes_charge = charge_or_evict(client.peer.uid, Resource::bytes, bytes);
+    if (!bytes_charge) return std::move(bytes_charge).error();
+    auto staged_charge = quota_.charge(client.peer.uid, Resource::staged_bytes, call.staged == true ? bytes : 0);
+    if (!staged_charge) return std::move(staged_charge).error();
+    bool reserves = call.reserve != Reserve::lazy && !placement->is_pooled();
+    if (reserves && call.size_bytes > MemoryWork::quick_bytes) {
+        while (available_memory() < call.size_bytes && registry_.evict() > 0) continue;
+    }
+    auto memory =
+        Memory::create(call.key.value_or(""), capacity, {call.sealable.value_or(true), *std::move(placement)});
+    if (!memory) return std::move(memory).error();
+
+    if (!segment.call.key && call.staged != true) segment.call.key = fresh_key();
+    segment.memory = std::make_shared<Memory>(*std::move(memory));
+    segment.reservation.emplace(*segment.memory, call.reserve.value_or(Reserve::allocate), 0, call.size_bytes);
+    segment.segment_charge = *std::move(segment_charge);
+    segment.bytes_charge = *std::move(bytes_charge);
+    segment.staged_charge = *std::move(staged_charge);
+    return segment;
+}
+
+// Somebody may have taken the key, or deleted what was to be opened, while memory was being reserved.
+Outcome Handlers::finish(Client& client, std::unique_ptr<Creation> creation) {
+    std::vector<Ready> all;
+    all.reserve(creation->segments.size());
+    std::set<std::string_view> keys;
+    for (NewSegment& segment : creation->segments) {
+        const Create& call = segment.call;
+        bool has_key = call.key && call.staged != true;
+        if (creation->many && has_key && !keys.insert(*call.key).second) return Error::segment_exists(*call.key);
+        if (!segment.memory && !registry_.find(*call.key)) {
+            std::vector<Create> again;
+            for (NewSegment& each : creation->segments) again.push_back(std::move(each.call));
+            bool many = creation->many;
+            creation.reset();
+            return create(client, again, many);
+        }
+        auto ready = make_ready(client, segment);
+        if (!ready) return std::move(ready).error();
+        all.push_back(*std::move(ready));
+    }
+    Answer answer;
+    if (!creation->many) {
+        answer.body = commit(client, std::move(all.front()), answer.fds);
+        return answer;
+    }
+    Grants grants;
+    for (Ready& ready : all) grants.grants.push_back(commit(client, std::move(ready), answer.fds));
+    answer.body = std::move(grants);
+    return answer;
+}
+
+Result<Handlers::Ready> Handlers::make_ready(Client& client, NewSegment& segment) {
+    const Create& call = segment.call;
+    Ready ready{&segment, nullptr, call.access.value_or(Access::write)};
+    if (call.key && call.staged != true) ready.existing = registry_.find(*call.key);
+    if (Entry* entry = ready.existing) {
+        if (call.create_mode != CreateMode::any) return Error::segment_exists(*call.key);
+        if (!check(client.peer, entry->acl, ready.access)) return Error::permission_denied();
+        if (entry->size_bytes < call.size_bytes) return Error::size_mismatch(entry->size_bytes);
+        if (ready.access == Access::write && entry->sealed()) return sealed_error(*entry);
+    } else if (auto bad = check_lifetime(client, nullptr, call.lifetime)) {
+        return *std::move(bad);
+    }
+    auto fd = (ready.existing ? *ready.existing->memory : *segment.memory).grant(ready.access);
+    if (!fd) return std::move(fd).error();
+    ready.fd = *std::move(fd);
+    auto charge = quota_.charge(client.peer.uid, Resource::attachments, 1);
+    if (!charge) return std::move(charge).error();
+    ready.attachment_charge = *std::move(charge);
+    return ready;
+}
+
+Grant Handlers::commit(Client& client, Ready ready, std::vector<UniqueFd>& fds) {
+    Entry* entry = ready.existing;
+    if (!entry) {
+        NewSegment& segment = *ready.segment;
+        Create& call = segment.call;
+        bool staged = call.staged.value_or(false);
+        int default_mode = policy_.default_mode(call.key.value_or(""));
+        auto made = std::make_unique<Entry>();
+        (staged ? made->staged_key : made->key) = std::move(call.key);
+        made->acl = {client.peer.uid, client.peer.gid, client.peer.uid, client.peer.gid,
+                     call.mode.value_or(default_mode), call.acl.value_or(std::vector<AclEntry>{})};
+        made->creator_pid = client.peer.pid;
+        made->state = staged ? State::staged : State::live;
+        made->lifetime = call.lifetime.value_or(Lifetime::persistent);
+        made->lease_usec = call.lease_usec.value_or(0);
+        made->evictable = call.evictable.value_or(false);
+        made->creator = client.process;
+        if (call.labels) made->labels = std::move(*call.labels);
+        made->memory = std::move(segment.memory);
+        made->size_bytes = call.size_bytes;
+        made->capacity_bytes = capacity_of(call);
+        made->reserve = call.reserve.value_or(Reserve::allocate);
+        made->segment_charge = std::move(segment.segment_charge);
+        made->bytes_charge = std::move(segment.bytes_charge);
+        made->staged_charge = std::move(segment.staged_charge);
+        entry = &registry_.add(std::move(made));
+        if (entry->lifetime == Lifetime::creator) watch_creator(*entry);
+    }
+    Grant grant;
+    grant.attachment = registry_.attach(*entry, client.held, ready.access, std::move(ready.attachment_charge));
+    grant.segment = entry->describe();
+    grant.created = !ready.existing;
+    grant.file_descriptor = static_cast<int>(fds.size());
+    fds.push_back(std::move(ready.fd));
+    return grant;
+}
+
+// ---- Open ----
+
+Result<Grant> Handlers::grant(Client& client, Entry& entry, Access access, std::vector<UniqueFd>& fds) {
+    if (!check(client.peer, entry.acl, access)) return Error::permission_denied();
+    if (access == Access::write && entry.sealed()) return sealed_error(entry);
+    auto fd = entry.memory->grant(access);
+    if (!fd) return std::move(fd).error();
+    auto charge = quota_.charge(client.peer.uid, Resource::attachments, 1);
+    if (!charge) return std::move(charge).error();
+
+    Grant grant;
+    grant.attachment = registry_.attach(entry, client.held, access, *std::move(charge));
+    grant.segment = entry.describe();
+    grant.file_descriptor = static_cast<int>(fds.size());
+    fds.push_back(*std::move(fd));
+    return grant;
+}
+
+Outcome Handlers::act(Client& client, const Open& call) {
+    auto entry = find(client, call.target);
+    if (!entry) {
+        if (call.wait_usec.value_or(0) > 0) return WaitForKey{*call.target.key, *call.wait_usec};
+        return std::move(entry).error();
+    }
+    if (call.sealed == true && check(client.peer, (*entry)->acl, call.access) && !(*entry)->sealed()) {
+        return Error{ErrorCode::not_sealed, call.target.key, call.target.id};
+    }
+    Answer answer;
+    auto granted = grant(client, **entry, call.access, answer.fds);
+    if (!granted) return std::move(granted).error();
+    answer.body = *std::move(granted);
+    return answer;
+}
+
+Outcome Handlers::act(Client& client, const OpenMany& call) {
+    OpenResults reply;
+    Answer answer;
+    std::size_t reply_bytes = 0;
+    auto open = [&](const Target& target) -> Result<Grant> {
+        if (target.key && !is_valid_key(*target.key)) return Error::invalid_key(target.key->substr(0, limits::key_bytes));
+        auto entry = find(client, target);
+        if (!entry) return std::move(entry).error();
+        std::size_t bytes = most_reply_bytes(**entry);
+        // The errors of all that follow fit in any case.
+        std::size_t room = limits::message_bytes - limits::batch * 1024;
+        if (reply_bytes + bytes > room) {
+            return Error::quota_exceeded("messageBytes", static_cast<std::int64_t>(limits::message_bytes));
+        }
+        auto granted = grant(client, **entry, call.access, answer.fds);
+        if (granted) reply_bytes += bytes;
+        return granted;
+    };
+    reply.results.reserve(call.targets.size());
+    for (const Target& target : call.targets) {
+        auto granted = open(target);
+        if (granted) {
+            reply.results.push_back({*std::move(granted), std::nullopt});
+        } else {
+            reply.results.push_back({std::nullopt, to_remote(std::move(granted).error())});
+        }
+    }
+    answer.body = std::move(reply);
+    return answer;
+}
+
+// ---- What becomes of grants ----
+
+Outcome Handlers::act(Client& client, const Detach& call) {
+    if (client.held.holds(call.attachment)) {
+        registry_.detach(client.held, call.attachment);
+        return Answer{Empty{}};
+    }
+    if (registry_.find_attached(call.attachment)) return Error::permission_denied();
+    return Error::invalid_parameter("attachment");
+}
+
+Outcome Handlers::act(Client& client, const Publish& call) {
+    Entry* entry = registry_.find_attached(call.attachment);
+    if (entry && !client.held.holds(call.attachment)) return Error::permission_denied();
+    if (!entry || entry->state != State::staged || entry->staging_attachment != call.attachment) {
+        return Error::invalid_parameter("attachment");
+    }
+    std::optional<std::string> key = call.key ? call.key : entry->staged_key;
+    if (!key) return Error::invalid_parameter("key");
+    if (!policy_.may_create(client.peer, *key)) return Error::permission_denied();
+    if (Entry* existing = registry_.find(*key)) {
+        if (!call.replace.value_or(false)) return Error::segment_exists(*key);
+        if (!check_administer(client.peer, existing->acl)) return Error::permission_denied();
+    }
+    registry_.publish(*entry, *std::move(key));
+    return Answer{SegmentReply{entry->describe()}};
+}
+
+}  // namespace shmd
