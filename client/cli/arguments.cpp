@@ -2,79 +2,17 @@
 
 #include <utility>
 
-#include "size_text.hpp"
-#include "text.hpp"
+#include "definitions.hpp"
+#include "option_values.hpp"
 
 namespace shmd::cli {
 namespace {
 
 constexpr std::size_t help_column = 26;
 
-using ValueOf = std::function<void(const std::string& text)>;
-
-// ---- Texts into values. What they throw ends as wrong usage. ----
-
-CLI::ValidationError wrong_value(const std::string& option, const std::string& text, const std::string& wanted) {
-    return CLI::ValidationError(option, in_quotes(text) + " is not " + wanted);
-}
-
-std::uint64_t size_from(const std::string& option, const std::string& text) {
-    auto size = parse_size(text);
-    if (!size) throw wrong_value(option, text, "a size; write it as 100, 4K, 16M, 2G or 1T");
-    return static_cast<std::uint64_t>(*size);
-}
-
-unsigned mode_from(const std::string& text) {
-    bool octal = !text.empty() && text.size() <= 4 && text.find_first_not_of("01234567") == std::string::npos;
-    unsigned long mode = octal ? std::stoul(text, nullptr, 8) : 01000;
-    if (mode > 0777) throw wrong_value("--mode", text, "a mode; write it as 0644, up to 0777");
-    return static_cast<unsigned>(mode);
-}
-
-template <typename T>
-T choice_from(const std::string& option, const std::string& text,
-              const std::vector<std::pair<std::string, T>>& choices) {
-    std::string names;
-    for (const auto& [name, value] : choices) {
-        if (name == text) return value;
-        names += (names.empty() ? "" : ", ") + name;
-    }
-    throw wrong_value(option, text, "one of " + names);
-}
-
-void add_label(Labels& labels, const std::string& text) {
-    std::size_t equals = text.find('=');
-    if (equals == std::string::npos || equals == 0) throw wrong_value("--label", text, "of the form NAME=VALUE");
-    if (!labels.emplace(text.substr(0, equals), text.substr(equals + 1)).second) {
-        throw CLI::ValidationError("--label", in_quotes(text.substr(0, equals)) + " is given twice");
-    }
-}
-
 // An unset variable of a script must not lead to another daemon.
 std::string is_named(const std::string& path) {
     return path.empty() ? "the path is empty" : "";
-}
-
-// ---- Pieces of commands ----
-
-CLI::App& add_command(CLI::App& app, const std::string& name, const std::string& help, const std::string& examples) {
-    CLI::App* command = app.add_subcommand(name, help);
-    command->group("Commands")->fallthrough();
-    command->footer("\"shmdctl --help\" tells of the options that all commands have.\n\nExamples:\n" + examples);
-    return *command;
-}
-
-CLI::Option& add_value(CLI::App& command, const std::string& name, const std::string& type, const std::string& help,
-                       ValueOf take) {
-    return *command.add_option_function<std::string>(name, std::move(take), help)->type_name(type)->take_last();
-}
-
-void add_key(CLI::App& command, std::string& key) {
-    command
-        .add_option("KEY", key,
-                    "The segment's key. An integer, decimal or 0x\nhexadecimal, means the System V key of that number")
-        ->required()
-        ->type_name("");
 }
 
 void add_offset(CLI::App& command, std::uint64_t& offset) {
@@ -82,27 +20,16 @@ void add_offset(CLI::App& command, std::uint64_t& offset) {
               [&offset](const std::string& text) { offset = size_from("--offset", text); });
 }
 
-// Has the command run once everything on the command line has been understood.
-void on_command(CLI::App& command, Invocation& invocation, std::function<void()> run) {
-    command.callback([&invocation, run = std::move(run)] {
-        invocation.run = [run] {
-            run();
-            return Exit::ok;
-        };
-    });
-}
-
 // ---- The commands ----
 
 void add_create_options(CLI::App& command, CreateOptions& options) {
     add_value(command, "--mode", "OCTAL", "Who may use it, as in chmod(1) (default: 0600)",
-              [&options](const std::string& text) { options.mode = mode_from(text); });
-    command.add_flag_callback(
-        "--any", [&options] { options.create_mode = CreateMode::any; },
-        "Succeed if the segment is there already and large\nenough, and leave it as it is");
-    add_value(command, "--label", "NAME=VALUE", "A text to keep with the segment; may be repeated",
-              [&options](const std::string& text) { add_label(options.labels, text); })
-        .trigger_on_parse();
+              [&options](const std::string& text) { options.mode = mode_from("--mode", text); });
+    add_repeated(command, "--acl", "ENTRY",
+                 "Access for one more user or group: u:NAME:r,\nu:NAME:rw or g:NAME:r; may be repeated",
+                 [&options](const std::string& text) { options.acl.push_back(acl_entry_from("--acl", text)); });
+    add_repeated(command, "--label", "NAME=VALUE", "A text to keep with the segment; may be repeated",
+                 [&options](const std::string& text) { add_label(options.labels, "--label", text); });
     add_value(command, "--reserve", "HOW",
               "allocate: all of its memory is reserved (default);\n"
               "populate: and zeroed; lazy: it comes when touched",
@@ -118,21 +45,45 @@ void add_create_options(CLI::App& command, CreateOptions& options) {
                   options.lifetime = choice_from<Lifetime>(
                       "--lifetime", text, {{"persistent", Lifetime::persistent}, {"attached", Lifetime::attached}});
               });
+    add_value(command, "--lease", "TIME", "Until so long nobody has renewed it: 30s, 5m, 2h",
+              [&options](const std::string& text) {
+                  options.lifetime = Lifetime::lease;
+                  options.lease = lease_from("--lease", text);
+              });
+    command.add_flag("--evictable", options.evictable,
+                     "It may be dropped when memory runs short and\nnobody has it open");
+    command.add_flag_callback(
+        "--unsealable", [&options] { options.sealable = false; }, "Nobody can ever make it immutable");
+    add_value(command, "--capacity", "N[K|M|G]", "How far it can be resized (default: not at all)",
+              [&options](const std::string& text) { options.capacity_bytes = size_from("--capacity", text, true); });
+    add_value(command, "--huge-pages", "KIND", "transparent, 2M or 1G",
+              [&options](const std::string& text) {
+                  options.huge_pages = choice_from<HugePages>("--huge-pages", text,
+                                                              {{"none", HugePages::none},
+                                                               {"transparent", HugePages::transparent},
+                                                               {"2M", HugePages::huge_2m},
+                                                               {"1G", HugePages::huge_1g}});
+              });
+    add_value(command, "--numa-nodes", "LIST", "Memory of these nodes alone: 0 or 0,2-3",
+              [&options](const std::string& text) { options.numa_nodes = nodes_from("--numa-nodes", text); });
+    command.add_flag("--fallback", options.placement_fallback,
+                     "Do without huge pages or nodes that the machine\ncannot give");
 }
 
 void define_create(CLI::App& app, Invocation& invocation) {
     CLI::App& command = add_command(app, "create", "Create a segment of zeros",
                                     "  shmdctl create app/cache --size 64M\n"
                                     "  shmdctl create app/cache --size 64M --mode 0640 --label team=billing\n"
+                                    "  shmdctl create app/session --size 4K --lease 30m --acl g:staff:rw\n"
                                     "  shmdctl create 0xff3 --size 100 --any");
     CreateRequest& request = invocation.create;
     add_key(command, request.key);
     add_value(command, "--size", "N[K|M|G]", "How many bytes; K, M, G and T count in 1024s",
-              [&request](const std::string& text) {
-                  request.size = size_from("--size", text);
-                  if (request.size == 0) throw wrong_value("--size", text, "a size; a segment has at least 1 byte");
-              })
+              [&request](const std::string& text) { request.size = size_from("--size", text, true); })
         .required();
+    command.add_flag_callback(
+        "--any", [&request] { request.options.create_mode = CreateMode::any; },
+        "Succeed if the segment is there already and large\nenough, and leave it as it is");
     add_create_options(command, request.options);
     on_command(command, invocation, [&] { create(invocation.common, request); });
 }
@@ -161,6 +112,21 @@ void define_read(CLI::App& app, Invocation& invocation) {
     on_command(command, invocation, [&] { read(invocation.common, request); });
 }
 
+void define_publish(CLI::App& app, Invocation& invocation) {
+    CLI::App& command = add_command(app, "publish", "Put a file into a new segment, in one step",
+                                    "  shmdctl publish app/table table.bin\n"
+                                    "  generate | shmdctl publish app/table --seal --mode 0644\n"
+                                    "Whoever has the old segment open keeps it whole.");
+    PublishRequest& request = invocation.publish;
+    add_key(command, request.key);
+    command.add_option("FILE", request.file, "Where the bytes come from (default: standard input)")->type_name("");
+    command.add_flag_callback(
+        "--no-replace", [&request] { request.replace = false; }, "Fail when the key is taken");
+    command.add_flag("--seal", request.seal, "Make it immutable first");
+    add_create_options(command, request.options);
+    on_command(command, invocation, [&] { publish(invocation.common, request); });
+}
+
 void define_looks(CLI::App& app, Invocation& invocation) {
     CLI::App& stat_command = add_command(app, "stat", "Show all that is known of a segment",
                                          "  shmdctl stat app/cache\n"
@@ -173,42 +139,89 @@ void define_looks(CLI::App& app, Invocation& invocation) {
                                          "  shmdctl ls app/\n"
                                          "  shmdctl --json ls | jq -r '.[].key'");
     list_command.add_option("PREFIX", invocation.prefix, "Only keys that begin with this")->type_name("");
-    on_command(list_command, invocation, [&] { list(invocation.common, invocation.prefix); });
-}
+    list_command.add_flag("--all", invocation.all, "Those of all users, staged and deleted ones too\n(control socket)");
+    on_command(list_command, invocation, [&] {
+        invocation.all ? list_all(invocation.common, invocation.prefix) : list(invocation.common, invocation.prefix);
+    });
 
-// CLI11 takes "[a,b]" for a list of two. Nothing must be deleted that was not typed.
-void refuse_lists(const std::vector<std::string>& typed) {
-    for (const std::string& argument : typed) {
-        bool list = argument.size() > 1 && argument.front() == '[' && argument.back() == ']';
-        if (list) throw wrong_value("KEY", argument, "a key; keys begin with a letter or a digit");
-    }
+    CLI::App& watch_command = add_command(app, "watch", "Tell what happens to segments as it happens",
+                                          "  shmdctl watch app/\n"
+                                          "  shmdctl --json watch | jq -r 'select(.event == \"deleted\").segment.key'");
+    watch_command.add_option("PREFIX", invocation.prefix, "Only keys that begin with this")->type_name("");
+    on_command(watch_command, invocation, [&] { watch(invocation.common, invocation.prefix); });
+
+    CLI::App& wait_command = add_command(app, "wait", "Wait until there is a segment with this key",
+                                         "  shmdctl wait app/cache && start-the-reader\n"
+                                         "  shmdctl wait app/cache --timeout 30s");
+    add_key(wait_command, invocation.key);
+    add_value(wait_command, "--timeout", "TIME", "Fail after this long: 30s, 5m (default: never)",
+              [&invocation](const std::string& text) { invocation.timeout = duration_from("--timeout", text); });
+    on_command(wait_command, invocation, [&] { wait(invocation.common, invocation.key, invocation.timeout); });
 }
 
 void define_rm(CLI::App& app, Invocation& invocation) {
     CLI::App& command = add_command(app, "rm", "Delete segments; whoever has one open keeps its memory",
                                     "  shmdctl rm app/cache\n"
-                                    "  shmdctl rm app/cache app/index 0xff3");
-    command.add_option("KEY", invocation.keys, "The keys of the segments, each as for stat")
-        ->required()
-        ->option_text("...");
-    command.callback([&] {
-        refuse_lists(invocation.typed);
-        invocation.run = [&] { return remove(invocation.common, invocation.keys); };
+                                    "  shmdctl rm app/cache app/index 0xff3\n"
+                                    "  sudo shmdctl rm --force somebody/else");
+    add_keys(command, invocation.keys);
+    command.add_flag("--force", invocation.force, "Whoever owns them (control socket)");
+    on_command_with_exit(command, invocation, [&] {
+        return invocation.force ? remove_by_force(invocation.common, invocation.keys)
+                                : remove(invocation.common, invocation.keys);
     });
 }
 
-void define_administration(CLI::App& app, Invocation& invocation) {
-    CLI::App& status_command = add_command(app, "status", "Show the daemon's state and limits",
-                                           "  sudo shmdctl status\n"
-                                           "  sudo shmdctl --json status | jq .bytes");
-    on_command(status_command, invocation, [&] { status(invocation.common); });
-    CLI::App& usage_command = add_command(app, "usage", "Show what each user holds",
-                                          "  sudo shmdctl usage\n"
-                                          "  sudo shmdctl --json usage | jq '.usage[] | select(.uid == 1000)'");
-    on_command(usage_command, invocation, [&] { usage(invocation.common); });
+}  // namespace
+
+// ---- Pieces of commands ----
+
+CLI::App& add_command(CLI::App& app, const std::string& name, const std::string& help, const std::string& examples) {
+    CLI::App* command = app.add_subcommand(name, help);
+    command->group("Commands")->fallthrough();
+    command->footer("\"shmdctl --help\" tells of the options that all commands have.\n\nExamples:\n" + examples);
+    return *command;
 }
 
-}  // namespace
+CLI::Option& add_value(CLI::App& command, const std::string& name, const std::string& type, const std::string& help,
+                       ValueOf take) {
+    return *command.add_option_function<std::string>(name, std::move(take), help)->type_name(type)->take_last();
+}
+
+void add_repeated(CLI::App& command, const std::string& name, const std::string& type, const std::string& help,
+                  ValueOf take) {
+    command.add_option_function<std::string>(name, std::move(take), help)->type_name(type)->trigger_on_parse();
+}
+
+void add_key(CLI::App& command, std::string& key) {
+    command
+        .add_option("KEY", key,
+                    "The segment's key. An integer, decimal or 0x\nhexadecimal, means the System V key of that number")
+        ->required()
+        ->type_name("");
+}
+
+void on_command(CLI::App& command, Invocation& invocation, std::function<void()> run) {
+    command.callback([&invocation, run = std::move(run)] {
+        invocation.run = [run] {
+            run();
+            return Exit::ok;
+        };
+    });
+}
+
+void on_command_with_exit(CLI::App& command, Invocation& invocation, std::function<Exit()> run) {
+    command.callback([&invocation, run = std::move(run)] {
+        refuse_lists(invocation.typed);
+        invocation.run = run;
+    });
+}
+
+void add_keys(CLI::App& command, std::vector<std::string>& keys) {
+    command.add_option("KEY", keys, "The keys of the segments, each as for stat")->required()->option_text("...");
+}
+
+// ---- All of it ----
 
 void define(CLI::App& app, Invocation& invocation) {
     CLI::FormatterBase& formatter = *app.get_formatter();
@@ -235,7 +248,7 @@ void define(CLI::App& app, Invocation& invocation) {
         ->type_name("PATH")
         ->check(is_named);
     app.add_option("--control-socket", invocation.common.control_socket,
-                   "The same for status and usage (default:\n$SHMD_CONTROL_SOCKET, beside the other)")
+                   "The same for an administrator's commands (default:\n$SHMD_CONTROL_SOCKET, beside the other)")
         ->type_name("PATH")
         ->check(is_named);
     app.add_flag("--json", invocation.common.json, "Print one JSON document, for programs");
@@ -243,8 +256,10 @@ void define(CLI::App& app, Invocation& invocation) {
     define_create(app, invocation);
     define_write(app, invocation);
     define_read(app, invocation);
+    define_publish(app, invocation);
     define_looks(app, invocation);
     define_rm(app, invocation);
+    define_changes(app, invocation);
     define_administration(app, invocation);
 }
 

@@ -3,7 +3,10 @@
 
 #include <CLI/CLI.hpp>
 
+#include <chrono>
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,9 +21,20 @@ struct Invocation {
     CreateRequest create;
     WriteRequest write;
     ReadRequest read;
+    PublishRequest publish;
+    ChangeRequest change;
+    AclRequest acl;
     std::string key;
     std::string prefix;
     std::vector<std::string> keys;
+    bool all = false;
+    bool force = false;
+    bool off = false;
+    std::uint64_t size = 0;
+    std::int64_t number = 0;
+    std::optional<std::uint64_t> bytes{};
+    std::string text;
+    std::optional<std::chrono::microseconds> timeout{};
     std::function<Exit()> run;  // set by parsing; throws Failure
 };
 

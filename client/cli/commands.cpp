@@ -12,26 +12,6 @@
 namespace shmd::cli {
 namespace {
 
-void print_json(const std::string& document) {
-    print(safe_json(document) + "\n");
-}
-
-// The daemon's answer to an administrator's question, as JSON text.
-std::string ask_control(const Common& common, const std::string& method) {
-    Socket socket = control_socket(common.control_socket, common.socket);
-    std::optional<Client> client;
-    try {
-        client = Client::control(socket.path);
-    } catch (const Error& error) {
-        throw connect_failure(error, socket);
-    }
-    try {
-        return client->call(method);
-    } catch (const Error& error) {
-        throw call_failure(error, "", Action::administer);
-    }
-}
-
 void note_that_there_are_none(const std::string& prefix) {
     if (!is_terminal(STDOUT_FILENO)) return;
     std::string which = prefix.empty() ? "" : " whose key begins with " + in_quotes(prefix);
@@ -39,6 +19,10 @@ void note_that_there_are_none(const std::string& prefix) {
 }
 
 }  // namespace
+
+void print_json(const std::string& document) {
+    print(safe_json(document) + "\n");
+}
 
 Client connect(const Common& common) {
     Socket socket = segments_socket(common.socket);
@@ -116,14 +100,31 @@ Exit remove(const Common& common, const std::vector<std::string>& keys) {
     return exit;
 }
 
-void status(const Common& common) {
-    std::string reply = ask_control(common, "io.shmd.Control.GetStatus");
-    common.json ? print_json(indented(reply)) : print(status_view(reply));
+void watch(const Common& common, const std::string& prefix) {
+    Client client = connect(common);
+    try {
+        Watch events = client.watch(prefix);
+        for (;;) {
+            Event event = events.next();
+            if (common.json) {
+                print_json(event_json(event));
+            } else if (event.kind != EventKind::ready) {
+                print(event_line(event));
+            }
+        }
+    } catch (const Error& error) {
+        throw call_failure(error, printable(prefix), Action::list);
+    }
 }
 
-void usage(const Common& common) {
-    std::string reply = ask_control(common, "io.shmd.Control.GetUsage");
-    common.json ? print_json(indented(reply)) : print(usage_view(reply, terminal_width(STDOUT_FILENO)));
+void wait(const Common& common, const std::string& key, std::optional<std::chrono::microseconds> timeout) {
+    Client client = connect(common);
+    try {
+        auto segment = client.open_read(key_from_text(key), timeout.value_or(std::chrono::microseconds::max()));
+        if (common.json) print_json(to_json(segment.info()));
+    } catch (const Error& error) {
+        throw explained(client, error, key, Action::wait);
+    }
 }
 
 }  // namespace shmd::cli

@@ -1,6 +1,7 @@
 // One function a command. Each talks to the daemon, prints what it found, and throws Failure when it cannot.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -39,8 +40,47 @@ void list(const Common& common, const std::string& prefix);
 /// Goes on after a key that fails, having complained, and says at the end how it went.
 [[nodiscard]] Exit remove(const Common& common, const std::vector<std::string>& keys);
 
+/// Prints a line an event until the daemon goes.
+void watch(const Common& common, const std::string& prefix);
+
+/// Returns when the key is there. No timeout: waits without an end.
+void wait(const Common& common, const std::string& key, std::optional<std::chrono::microseconds> timeout);
+
+/// A document with its line break, safe for terminals.
+void print_json(const std::string& document);
+
+// In changes.cpp. Those with several keys go on after one that fails, as remove() does.
+
+struct ChangeRequest {
+    std::vector<std::string> keys;
+    Attributes attributes{};
+};
+[[nodiscard]] Exit change(const Common& common, const ChangeRequest& request);
+[[nodiscard]] Exit seal(const Common& common, const std::vector<std::string>& keys);
+[[nodiscard]] Exit renew(const Common& common, const std::vector<std::string>& keys);
+void resize(const Common& common, const std::string& key, std::uint64_t size);
+
+struct AclRequest {
+    std::string key;
+    std::vector<AclEntry> add{};
+    std::vector<AclEntry> remove{};  // whatever their access
+    bool clear = false;
+};
+/// Shows the entries when there is nothing to change.
+void acl(const Common& common, const AclRequest& request);
+
+// In administration.cpp:
+
 void status(const Common& common);
 void usage(const Common& common);
+void list_all(const Common& common, const std::string& prefix);
+void who(const Common& common, const std::string& key);
+[[nodiscard]] Exit remove_by_force(const Common& common, const std::vector<std::string>& keys);
+void evict(const Common& common, std::optional<std::uint64_t> bytes);
+void disconnect(const Common& common, std::int64_t pid);
+void reload(const Common& common);
+void set_log_level(const Common& common, const std::string& level);
+void drain(const Common& common, bool enable);
 
 // In transfer.cpp:
 
@@ -57,5 +97,14 @@ struct ReadRequest {
     std::optional<std::uint64_t> length{};  // none: up to the end
 };
 void read(const Common& common, const ReadRequest& request);
+
+struct PublishRequest {
+    std::string key;
+    std::string file = "-";
+    CreateOptions options{};
+    bool replace = true;
+    bool seal = false;
+};
+void publish(const Common& common, const PublishRequest& request);
 
 }  // namespace shmd::cli

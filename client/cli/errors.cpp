@@ -43,7 +43,18 @@ const char* verb(Action action) {
     switch (action) {
         case Action::create:
         case Action::read:
+        case Action::wait:
             return "read";
+        case Action::publish:
+            return "replace";
+        case Action::change:
+            return "change";
+        case Action::seal:
+            return "seal";
+        case Action::renew:
+            return "renew";
+        case Action::resize:
+            return "resize";
         case Action::write:
             return "write";
         case Action::describe:
@@ -59,6 +70,7 @@ const char* verb(Action action) {
 
 std::string no_such_segment(const Refusal& refusal) {
     std::string words = "there is no segment with this key; ";
+    if (refusal.action == Action::wait) return "it has not come in this time";
     if (refusal.action == Action::write) return words + "make it with \"shmdctl create\" first";
     return words + "\"shmdctl ls\" shows those there are";
 }
@@ -79,9 +91,9 @@ std::string invalid_key(const Refusal&) {
 std::string quota_exceeded(const Refusal& refusal) {
     std::string resource = refusal.text("resource");
     std::uint64_t limit = refusal.number("limit");
-    bool deleting_helps = resource == "bytes" || resource == "segments";
+    bool deleting_helps = resource == "bytes" || resource == "segments" || resource == "stagedBytes";
     if (resource == "fileDescriptors") resource = "file descriptors";
-    std::string amount = resource == "bytes" ? exact_size(limit) : std::to_string(limit) + " " + resource;
+    std::string amount = resource == "bytes" || resource == "stagedBytes" ? exact_size(limit) : std::to_string(limit) + " " + resource;
     return "this would go over the limit of " + amount +
            (deleting_helps ? "; delete segments, or have the limit raised"
                            : "; try again when others have finished, or have the limit raised");
@@ -95,7 +107,7 @@ std::string out_of_memory(const Refusal& refusal) {
 std::string permission_denied(const Refusal& refusal) {
     std::string who = this_user() + " may not " + verb(refusal.action) + " it: ";
     const auto& info = refusal.known;
-    if (refusal.action == Action::remove) {
+    if (refusal.action == Action::remove || refusal.action == Action::change || refusal.action == Action::publish) {
         std::string owner = info ? "its owner " + user_name(info->owner_uid) : "its owner";
         return who + "only " + owner + ", its creator and root may";
     }
@@ -109,11 +121,63 @@ std::string invalid_parameter(const Refusal& refusal) {
     if (parameter == "labels") {
         return "the labels do not fit: at most 32 of them, names of 1 to 63 bytes, values of at most 1024, 4096 in all";
     }
+    if (parameter == "capacityBytes") return "the capacity is smaller than the size";
+    if (parameter == "numaNodes") return "this machine has no memory on one of these NUMA nodes";
+    if (parameter == "acl") return "there can be at most 32 entries";
+    if (parameter == "lifetime") return "its creator is gone, or cannot be seen by the daemon";
     if (parameter == "prefix") {
         return "no key begins like this; keys are made of A-Z a-z 0-9 . _ : / @ + = - and begin with a letter or a "
                "digit";
     }
     return "the daemon does not accept the parameter \"" + parameter + "\"";
+}
+
+std::string sealed(const Refusal&) {
+    return "it is sealed: nobody can change it any more; put another in its place with \"shmdctl publish\"";
+}
+
+std::string not_sealable(const Refusal&) {
+    return "it was created so that nobody can seal it";
+}
+
+std::string busy(const Refusal& refusal) {
+    std::string who;
+    auto holders = refusal.parameters.find("holders");
+    if (holders == refusal.parameters.end() || !holders->is_array() || holders->empty()) {
+        return "somebody is resizing it, or has it mapped though no longer open; try again when that has ended";
+    }
+    for (const Json& holder : *holders) {
+        if (!holder.is_object()) continue;
+        who += (who.empty() ? "process " : ", process ") + std::to_string(holder.value("pid", std::int64_t{0})) + " of user " +
+               user_name(static_cast<uid_t>(holder.value("uid", std::int64_t{0})));
+    }
+    return std::string("it is open ") + (refusal.action == Action::seal ? "for writing " : "") + "in " + who;
+}
+
+std::string no_lease(const Refusal&) {
+    return "it has no lease; give it one with \"shmdctl lifetime\"";
+}
+
+std::string capacity_exceeded(const Refusal& refusal) {
+    return "it cannot grow beyond its capacity of " + exact_size(refusal.number("capacityBytes")) +
+           ", which is chosen at create";
+}
+
+std::string placement_unavailable(const Refusal& refusal) {
+    return "this machine has no such memory to give now: " + refusal.text("setting") +
+           " decides that; change it, or do without with --fallback";
+}
+
+std::string draining(const Refusal&) {
+    return "the daemon is being drained and makes no new segments; \"shmdctl drain --off\" ends that";
+}
+
+std::string no_such_process(const Refusal&) {
+    return "it has no connection to the daemon";
+}
+
+std::string invalid_configuration(const Refusal& refusal) {
+    return "the daemon goes on with the old configuration: " + refusal.text("reason");
 }
 
 std::string not_there(const Refusal& refusal) {
@@ -133,6 +197,11 @@ constexpr std::array all_words{
     Words{"SizeMismatch", size_mismatch},         Words{"InvalidKey", invalid_key},
     Words{"QuotaExceeded", quota_exceeded},       Words{"OutOfMemory", out_of_memory},
     Words{"PermissionDenied", permission_denied}, Words{"InvalidParameter", invalid_parameter},
+    Words{"SegmentSealed", sealed},               Words{"NotSealable", not_sealable},
+    Words{"SegmentBusy", busy},                   Words{"NoLease", no_lease},
+    Words{"CapacityExceeded", capacity_exceeded}, Words{"PlacementUnavailable", placement_unavailable},
+    Words{"Draining", draining},                  Words{"NoSuchProcess", no_such_process},
+    Words{"InvalidConfiguration", invalid_configuration},
     Words{"InterfaceNotFound", not_there},        Words{"MethodNotFound", not_there},
     Words{"MethodNotImplemented", not_there},
 };

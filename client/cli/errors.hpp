@@ -13,7 +13,7 @@
 namespace shmd::cli {
 
 /// What a call was for.
-enum class Action { create, read, write, describe, list, remove, administer };
+enum class Action { create, read, write, publish, wait, describe, list, remove, change, seal, renew, resize, administer };
 
 /// Nobody answers at this socket, or this user may not connect to it.
 [[nodiscard]] Failure connect_failure(const Error& error, const Socket& socket);

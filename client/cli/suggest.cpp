@@ -9,7 +9,7 @@ namespace shmd::cli {
 namespace {
 
 // What other tools call these.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 12> synonyms{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 21> synonyms{{
     {"list", "ls"},
     {"dir", "ls"},
     {"delete", "rm"},
@@ -22,6 +22,15 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 12> synonyms
     {"cat", "read"},
     {"get", "read"},
     {"put", "write"},
+    {"replace", "publish"},
+    {"grow", "resize"},
+    {"truncate", "resize"},
+    {"events", "watch"},
+    {"holders", "who"},
+    {"lsof", "who"},
+    {"fuser", "who"},
+    {"disconnect", "kill"},
+    {"setfacl", "acl"},
 }};
 
 // Letters to insert, remove, replace or swap with their neighbour.

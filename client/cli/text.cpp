@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <ctime>
+#include <utility>
 #include <vector>
 
 #include "size_text.hpp"
@@ -129,6 +130,23 @@ std::string local_time(std::int64_t usec, bool with_zone) {
     if (!::localtime_r(&seconds, &broken_down)) return std::to_string(usec) + " us";
     char text[64];
     text[std::strftime(text, sizeof text, with_zone ? "%Y-%m-%d %H:%M:%S %z" : "%Y-%m-%d %H:%M:%S", &broken_down)] = 0;
+    return text;
+}
+
+std::int64_t now_usec() {
+    auto now = std::chrono::system_clock::now().time_since_epoch();
+    return std::chrono::duration_cast<std::chrono::microseconds>(now).count();
+}
+
+std::string duration_text(std::chrono::microseconds duration) {
+    constexpr std::array<std::pair<std::int64_t, const char*>, 4> units{{{86400, "d"}, {3600, "h"}, {60, "m"}, {1, "s"}}};
+    std::int64_t left = duration.count() / 1'000'000;
+    if (left == 0) return std::to_string(duration.count()) + " us";
+    std::string text;
+    for (const auto& [seconds, unit] : units) {
+        if (left >= seconds) text += (text.empty() ? "" : " ") + std::to_string(left / seconds) + unit;
+        left %= seconds;
+    }
     return text;
 }
 

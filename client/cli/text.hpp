@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -32,6 +33,12 @@ namespace shmd::cli {
 
 /// Microseconds since 1970 as "2025-03-01 14:05:09" in local time, with_zone with " +0100" behind it.
 [[nodiscard]] std::string local_time(std::int64_t usec, bool with_zone = false);
+
+/// The present, for local_time().
+[[nodiscard]] std::int64_t now_usec();
+
+/// "30s", "5m", "1h 30m"; what is less than a second only when there is no more.
+[[nodiscard]] std::string duration_text(std::chrono::microseconds duration);
 
 /// "4096 bytes (4.0K)"; "1 byte".
 [[nodiscard]] std::string exact_size(std::uint64_t bytes);

@@ -3,7 +3,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstddef>
+#include <utility>
+#include <vector>
 
 #include "commands.hpp"
 #include "key.hpp"
@@ -114,6 +118,64 @@ void read(const Common& common, const ReadRequest& request) {
     if (transfer.error == 0) return;
     if (transfer.error == EFAULT) throw no_memory(request.key);
     throw output_failure(transfer.error, " after " + exact_size(progress.done()));
+}
+
+// Of unknown length, such as a pipe: all of it, in memory of this process.
+std::vector<std::byte> read_all(const Input& input) {
+    constexpr std::size_t chunk = 1 << 20;
+    std::vector<std::byte> bytes;
+    for (;;) {
+        std::size_t old_size = bytes.size();
+        bytes.resize(old_size + chunk);
+        ssize_t count = ::read(input.fd, bytes.data() + old_size, chunk);
+        int error = errno;
+        bytes.resize(old_size + static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+        if (count == 0) return bytes;
+        if (count < 0 && error != EINTR) throw system_failure("cannot read " + input.name, error);
+    }
+}
+
+// The input while it is copied must stay as long as it was when the segment was made for it.
+void fill(Segment& segment, const Input& input, const PublishRequest& request) {
+    Progress progress(input.bytes, is_terminal(STDERR_FILENO));
+    Transfer transfer = fill_from(input.fd, segment.bytes(), progress);
+    progress.stop();
+    if (transfer.error == EFAULT) throw no_memory(request.key);
+    if (transfer.error != 0) throw system_failure("cannot read " + input.name, transfer.error);
+    if (transfer.surplus || progress.done() != segment.size()) {
+        throw Failure(Exit::refused, named(request.key) + ": " + input.name + " changed while it was read; nothing was published");
+    }
+}
+
+void publish(const Common& common, const PublishRequest& request) {
+    Input input = open_input(request.file);
+    std::vector<std::byte> bytes;
+    if (!input.bytes) bytes = read_all(input);
+    std::uint64_t size = input.bytes.value_or(bytes.size());
+    if (size == 0) {
+        throw Failure(Exit::refused, named(request.key) + ": " + input.name + " is empty, and a segment has at least 1 byte");
+    }
+    Client client = connect(common);
+    CreateOptions options = request.options;
+    options.staged = true;
+    try {
+        Segment segment = client.create(key_from_text(request.key), size, options);
+        if (input.bytes) {
+            fill(segment, input, request);
+        } else {
+            std::ranges::copy(bytes, segment.data());
+        }
+        if (request.seal) {
+            ReadOnlySegment sealed = std::move(segment).seal();
+            sealed.publish(nullptr, request.replace);
+            if (common.json) print_json(to_json(sealed.info()));
+        } else {
+            segment.publish(nullptr, request.replace);
+            if (common.json) print_json(to_json(segment.info()));
+        }
+    } catch (const Error& error) {
+        throw explained(client, error, request.key, Action::publish);
+    }
 }
 
 }  // namespace shmd::cli

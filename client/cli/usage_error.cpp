@@ -26,12 +26,6 @@ std::string did_you_mean(const std::string& typed, const std::vector<std::string
     return meant ? "; did you mean " + in_quotes(*meant) + "?" : "";
 }
 
-std::string missing_command(const CLI::App& app) {
-    std::string all;
-    for (const std::string& name : command_names(app)) all += (all.empty() ? "" : ", ") + name;
-    return "a command is missing; there are " + all;
-}
-
 std::string unexpected(const CLI::App& app, const CLI::App* command, const std::string& argument) {
     if (argument.starts_with('-') && argument.size() > 1) {
         std::vector<std::string> names;
@@ -52,7 +46,7 @@ std::string words_of(const CLI::App& app, const CLI::App* command, const CLI::Pa
     if (error.get_name() == "ArgumentMismatch" && words.find(':') != std::string::npos) {
         return words.substr(0, words.find(':')) + " needs a value";
     }
-    return command ? printable(words) : missing_command(app);
+    return command ? printable(words) : "a command is missing, such as create, ls or rm";
 }
 
 }  // namespace

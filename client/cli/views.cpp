@@ -1,5 +1,7 @@
 #include "views.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -54,6 +56,46 @@ std::string state_name(State state) {
     return "unknown";
 }
 
+std::string lifetime_of(const Info& segment) {
+    switch (segment.lifetime) {
+        case Lifetime::persistent:
+            return "persistent";
+        case Lifetime::attached:
+            return "attached";
+        case Lifetime::creator:
+            return "creator";
+        case Lifetime::lease:
+            return "a lease of " + duration_text(segment.lease.value_or(std::chrono::microseconds(0)));
+    }
+    return "unknown";
+}
+
+std::string huge_pages_name(HugePages kind) {
+    switch (kind) {
+        case HugePages::none:
+            return "no";
+        case HugePages::transparent:
+            return "transparent";
+        case HugePages::huge_2m:
+            return "2M";
+        case HugePages::huge_1g:
+            return "1G";
+    }
+    return "unknown";
+}
+
+std::string nodes_of(const Info& segment) {
+    std::string text;
+    for (std::uint32_t node : segment.numa_nodes) text += (text.empty() ? "" : ",") + std::to_string(node);
+    return text.empty() ? "any" : text;
+}
+
+std::string text_of(const AclEntry& entry) {
+    bool is_user = entry.kind == AclEntry::Kind::user;
+    return (is_user ? "u:" + user_name(entry.id) : "g:" + group_name(entry.id)) +
+           (entry.access == Access::write ? ":rw" : ":r");
+}
+
 std::string key_of(const Info& segment) {
     return segment.key ? printable(*segment.key) : "-";
 }
@@ -66,6 +108,17 @@ const char* yes_or_no(bool value) {
 std::int64_t number(const Json& object, const char* name) {
     auto found = object.find(name);
     return found != object.end() && found->is_number_integer() ? found->get<std::int64_t>() : 0;
+}
+
+bool flag(const Json& object, const char* name) {
+    auto found = object.find(name);
+    return found != object.end() && found->is_boolean() && found->get<bool>();
+}
+
+// The array of a document; empty when it is none.
+Json items(const std::string& document) {
+    Json value = Json::parse(document, nullptr, false);
+    return value.is_array() ? value : Json::array();
 }
 
 std::string text(const Json& object, const char* name) {
@@ -104,6 +157,7 @@ std::string segment_view(const Info& segment) {
         {"key", key_of(segment)},
         {"id", std::to_string(segment.id)},
         {"size", exact_size(segment.size_bytes)},
+        {"capacity", segment.capacity_bytes == segment.size_bytes ? "the same" : exact_size(segment.capacity_bytes)},
         {"mode", octal_mode(segment.mode) + " (" + letters_of_mode(segment.mode) + ")"},
         {"owner", user(segment.owner_uid)},
         {"group", group(segment.owner_gid)},
@@ -118,8 +172,14 @@ std::string segment_view(const Info& segment) {
         {"changed", at(segment.changed)},
         {"attached", at(segment.attached)},
         {"detached", at(segment.detached)},
+        {"lifetime", lifetime_of(segment)},
         {"expires", at(segment.expires)},
+        {"huge pages", huge_pages_name(segment.huge_pages)},
+        {"NUMA nodes", nodes_of(segment)},
     };
+    const char* acl_heading = "entries";
+    for (const AclEntry& entry : segment.acl) fields.emplace_back(std::exchange(acl_heading, ""), text_of(entry));
+    if (segment.acl.empty()) fields.emplace_back("entries", "none");
     const char* heading = "labels";
     for (const auto& [name, value] : segment.labels) {
         fields.emplace_back(std::exchange(heading, ""), printable(name) + "=" + printable(value));
@@ -138,6 +198,7 @@ std::string status_view(const std::string& reply) {
         {"memory", of_limit(status, "bytes", format_size)},
         {"attachments", of_limit(status, "attachments", plain)},
         {"connections", of_limit(status, "connections", plain)},
+        {"draining", yes_or_no(flag(status, "draining"))},
     });
 }
 
@@ -151,6 +212,82 @@ std::string usage_view(const std::string& reply, std::size_t line_width) {
                    plain(number(each, "connections"))});
     }
     return table.text(line_width);
+}
+
+std::string acl_view(const Info& segment) {
+    std::string out;
+    for (const AclEntry& entry : segment.acl) out += text_of(entry) + "\n";
+    return out;
+}
+
+std::string event_line(const Event& event) {
+    constexpr std::size_t widest = 9;  // "published"
+    std::string name(to_string(event.kind));
+    std::string line = local_time(now_usec()) + " " + name;
+    if (event.kind == EventKind::lost) {
+        line += ": some events were lost; what is there now follows";
+    } else if (event.segment) {
+        line += std::string(widest - std::min(widest, name.size()) + 2, ' ') + key_of(*event.segment) + "  " +
+                format_size(static_cast<std::int64_t>(event.segment->size_bytes));
+    }
+    return line + "\n";
+}
+
+std::string event_json(const Event& event) {
+    nlohmann::ordered_json line{{"event", to_string(event.kind)}};
+    line["segment"] = event.segment ? nlohmann::ordered_json::parse(to_json(*event.segment)) : nullptr;
+    return line.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string items_of(const std::string& replies, const char* member) {
+    auto out = nlohmann::ordered_json::array();
+    auto all = nlohmann::ordered_json::parse(replies, nullptr, false);
+    for (const auto& reply : all.is_array() ? all : out) {
+        if (reply.is_object() && reply.contains(member) && !reply[member].is_null()) out.push_back(reply[member]);
+    }
+    return out.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string attachments_of(const std::string& reply) {
+    auto value = nlohmann::ordered_json::parse(reply, nullptr, false);
+    auto none = nlohmann::ordered_json::array();
+    bool has = value.is_object() && value.contains("segment") && value["segment"].is_object();
+    return (has ? value["segment"].value("attachments", none) : none)
+        .dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string statuses_view(const std::string& segments, std::size_t line_width) {
+    using enum Table::Align;
+    Table table({{"KEY"}, {"SIZE", right}, {"MODE"}, {"OWNER"}, {"GROUP"}, {"STATE"}, {"ATTACHED", right}, {"CREATED"}});
+    for (const Json& each : items(segments)) {
+        auto attachments = each.find("attachments");
+        std::size_t count = attachments == each.end() ? 0 : attachments->size();
+        table.add({text(each, "key"), format_size(number(each, "sizeBytes")),
+                   octal_mode(static_cast<unsigned>(number(each, "mode"))),
+                   user_name(static_cast<uid_t>(number(each, "ownerUid"))),
+                   group_name(static_cast<gid_t>(number(each, "ownerGid"))), text(each, "state"), std::to_string(count),
+                   local_time(number(each, "createdUsec"))});
+    }
+    return table.text(line_width);
+}
+
+std::string who_view(const std::string& attachments, std::size_t line_width) {
+    using enum Table::Align;
+    Json all = items(attachments);
+    if (all.empty()) return "";
+    Table table({{"COMMAND"}, {"PID", right}, {"USER"}, {"ACCESS"}, {"SINCE"}});
+    for (const Json& each : all) {
+        std::int64_t pid = number(each, "pid");
+        table.add({text(each, "command"), pid == 0 ? "-" : plain(pid), user_name(static_cast<uid_t>(number(each, "uid"))),
+                   text(each, "access"), local_time(number(each, "sinceUsec"))});
+    }
+    return table.text(line_width);
+}
+
+std::string evicted_view(const std::string& reply) {
+    Json evicted = parsed(reply);
+    std::int64_t segments = number(evicted, "segments");
+    return plain(segments) + (segments == 1 ? " segment, " : " segments, ") + format_size(number(evicted, "bytes")) + "\n";
 }
 
 std::string indented(const std::string& document) {

@@ -15,6 +15,25 @@ namespace shmd::cli {
 /// One line a field.
 [[nodiscard]] std::string segment_view(const Info& segment);
 
+/// One line an entry, "u:alice:rw"; names instead of numbers. Nothing when there are none.
+[[nodiscard]] std::string acl_view(const Info& segment);
+
+/// "2025-03-01 14:05:09 created   app/cache  4.0K" and a line break.
+[[nodiscard]] std::string event_line(const Event& event);
+/// The same as one line of JSON, without its line break.
+[[nodiscard]] std::string event_json(const Event& event);
+
+/// Of an array of replies, the array of this member of each; nulls are left out.
+[[nodiscard]] std::string items_of(const std::string& replies, const char* member);
+/// Of a reply of GetSegment, the array of its attachments.
+[[nodiscard]] std::string attachments_of(const std::string& reply);
+
+/// Segments as io.shmd.Control tells of them, and the attachments of one.
+[[nodiscard]] std::string statuses_view(const std::string& segments, std::size_t line_width);
+[[nodiscard]] std::string who_view(const std::string& attachments, std::size_t line_width);
+/// The reply of Evict.
+[[nodiscard]] std::string evicted_view(const std::string& reply);
+
 /// The replies of io.shmd.Control.GetStatus and GetUsage, as JSON text.
 [[nodiscard]] std::string status_view(const std::string& reply);
 [[nodiscard]] std::string usage_view(const std::string& reply, std::size_t line_width);

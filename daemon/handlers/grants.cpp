@@ -305,7 +305,7 @@ Outcome Handlers::act(Client& client, const Detach& call) {
 Outcome Handlers::act(Client& client, const Publish& call) {
     Entry* entry = registry_.find_attached(call.attachment);
     if (entry && !client.held.holds(call.attachment)) return Error::permission_denied();
-    if (!entry || entry->state != State::staged || entry->staging_attachment != call.attachment) {
+    if (!entry || entry->state != State::staged) {
         return Error::invalid_parameter("attachment");
     }
     std::optional<std::string> key = call.key ? call.key : entry->staged_key;

@@ -78,7 +78,7 @@ Outcome Handlers::act(Client& client, const GetInterfaceDescription& call) {
 // A staged segment is there for its creator alone.
 Result<Entry*> Handlers::find(const Client& client, const Target& target) {
     Entry* entry = target.key ? registry_.find(*target.key) : registry_.find(*target.id);
-    bool hidden = entry && entry->state == State::staged && !client.held.holds(entry->staging_attachment);
+    bool hidden = entry && entry->state == State::staged && !entry->is_staged_by(client.held);
     if (!entry || hidden) return Error::no_such_segment(target.key, target.id);
     return entry;
 }

@@ -71,6 +71,10 @@ Segment Entry::describe() const {
     return segment;
 }
 
+bool Entry::is_staged_by(const HeldAttachments& holder) const {
+    return state == State::staged && !attachments.empty() && attachments.front()->holder == &holder;
+}
+
 Registry::Registry(std::function<void(Remains)> release)
     : release_(std::move(release)), next_id_(first_id()), last_attachment_(random_attachment_id()) {}
 
@@ -138,7 +142,6 @@ std::uint32_t Registry::attach(Entry& entry, HeldAttachments& holder, Access acc
     *added = {id, &entry, &holder, access, *entry.attached_usec, entry.attachments.size(), std::move(charge)};
     entry.attachments.push_back(added);
     relist(entry);
-    if (entry.state == State::staged && entry.staging_attachment == 0) entry.staging_attachment = id;
     if (entry.state == State::live) watchers_.tell(Event::attached, entry);
     return id;
 }
@@ -160,7 +163,7 @@ void Registry::detach(HeldAttachments& holder, std::uint32_t attachment) {
     entry.last_used = boot_usec();
     relist(entry);
 
-    bool staging_ends = entry.state == State::staged && entry.staging_attachment == attachment;
+    bool staging_ends = entry.state == State::staged && entry.attachments.empty();
     bool lifetime_ends = entry.lifetime == Lifetime::attached && entry.attachments.empty();
     if (entry.state == State::live) watchers_.tell(Event::detached, entry);
     if (staging_ends) {
@@ -207,7 +210,6 @@ void Registry::publish(Entry& entry, std::string key) {
         if (replaced.attachments.empty()) erase(replaced);
     }
     entry.state = State::live;
-    entry.staging_attachment = 0;
     entry.staged_charge.release();
     touch(entry);
     relist(entry);

@@ -29,6 +29,8 @@ namespace shmd {
 
 struct Attachment;
 
+class HeldAttachments;
+
 /// One segment. Handlers read it; the Registry alone changes it.
 struct Entry {
     std::int64_t id = 0;
@@ -44,7 +46,6 @@ struct Entry {
     std::int64_t last_used = 0;                  // of boot_usec(): the last end of an attachment, or the creation
     std::weak_ptr<void> creator;                 // the creating process, as long as something watches it
     std::shared_ptr<void> creator_watch;         // with Lifetime::creator
-    std::uint32_t staging_attachment = 0;        // while staged: ends with this one
     std::vector<const Attachment*> attachments;  // in no order
     std::int64_t created_usec = 0;
     std::optional<std::int64_t> attached_usec;
@@ -61,6 +62,8 @@ struct Entry {
     Charge staged_charge;  // while staged
 
     [[nodiscard]] bool sealed() const { return memory->sealed(); }
+    /// While staged only the connection that created it has attachments.
+    [[nodiscard]] bool is_staged_by(const HeldAttachments& holder) const;
     /// What clients are told.
     [[nodiscard]] Segment describe() const;
 };

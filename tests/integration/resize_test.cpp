@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -44,11 +45,13 @@ std::int64_t charged(const Daemon& daemon) {
 std::int64_t reserved(const Daemon& daemon) {
     namespace fs = std::filesystem;
     std::int64_t bytes = 0;
+    std::set<ino_t> seen;  // a grant on its way is one more descriptor of the same memory
     for (const auto& fd : fs::directory_iterator("/proc/" + std::to_string(daemon.pid()) + "/fd")) {
         struct stat status {};
         std::error_code gone;
         bool is_memory = fs::read_symlink(fd.path(), gone).string().starts_with("/memfd:");
-        if (is_memory && ::stat(fd.path().c_str(), &status) == 0) bytes += std::int64_t{status.st_blocks} * 512;
+        bool counts = is_memory && ::stat(fd.path().c_str(), &status) == 0 && seen.insert(status.st_ino).second;
+        if (counts) bytes += std::int64_t{status.st_blocks} * 512;
     }
     return bytes;
 }

@@ -171,7 +171,7 @@ TEST_CASE("stat shows every field with names and exact numbers") {
     CHECK(field(view, "expires") == "never");
     CHECK(field(view, "labels") == "team=billing");
     CHECK(contains(view, "\n               x=\n"));
-    CHECK(lines(view).size() == 20);
+    CHECK(lines(view).size() == 25);
 }
 
 TEST_CASE("users without a name are shown by number" * doctest::skip(!is_root())) {

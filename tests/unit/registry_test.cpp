@@ -103,17 +103,18 @@ TEST_CASE("a segment that lives while attached goes with the last attachment") {
     CHECK(registry.size() == 0);
 }
 
-TEST_CASE("a staged segment goes with the attachment that stages it, whoever else is attached") {
+TEST_CASE("a staged segment belongs to the connection that made it and goes with its last attachment") {
     Registry registry;
-    HeldAttachments creator(1, 1), helper(2, 2);
+    HeldAttachments creator(1, 0), other(2, 0);
     Entry& added = registry.add(staged_entry());
-    std::int64_t id = added.id;
-    registry.attach(added, creator, Access::read, {});
-    registry.attach(added, helper, Access::read, {});
-    registry.detach_all(creator);
-    REQUIRE(registry.find(id));
-    CHECK(registry.find(id)->state == State::deleted);
-    registry.detach_all(helper);
+    CHECK_FALSE(added.is_staged_by(creator));
+    auto first = registry.attach(added, creator, Access::write, {});
+    auto second = registry.attach(added, creator, Access::read, {});
+    CHECK(added.is_staged_by(creator));
+    CHECK_FALSE(added.is_staged_by(other));
+    registry.detach(creator, first);
+    CHECK(registry.size() == 1);
+    registry.detach(creator, second);
     CHECK(registry.size() == 0);
 }
 
