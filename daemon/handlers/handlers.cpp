@@ -206,12 +206,12 @@ Outcome Handlers::act(Client& client, const Seal& call) {
         return Error::permission_denied();
     }
     if (!entry.sealed()) {
-        auto sealed = entry.memory->seal();
-        if (!sealed && sealed.error().code == ErrorCode::not_sealable) {
-            return Error{ErrorCode::not_sealable, call.target.key, call.target.id};
-        }
-        auto writes = [](const Attachment& each) { return each.access == Access::write; };
-        if (!sealed) return Error::segment_busy(holders_of(entry, writes));
+        if (!entry.memory->sealable()) return Error{ErrorCode::not_sealable, call.target.key, call.target.id};
+        // Not only those who have mapped it already: a grant to write must not turn out to be none.
+        auto writers = holders_of(entry, [](const Attachment& each) { return each.access == Access::write; });
+        if (!writers.empty()) return Error::segment_busy(std::move(writers));
+        if (!entry.resizing.expired()) return Error::segment_busy({});
+        if (auto sealed = entry.memory->seal(); !sealed) return std::move(sealed).error();
         registry_.sealed(entry);
     }
     return Answer{SegmentReply{entry.describe()}};

@@ -75,10 +75,13 @@ Result<UniqueFd> Memory::grant(Access access) const {
 }
 
 Result<void> Memory::seal() {
+    // EBUSY: a writable mapping, or pages that the kernel itself is busy with.
     if (::fcntl(fd_.get(), F_ADD_SEALS, F_SEAL_WRITE) == 0 || sealed()) return {};
-    // EPERM: F_SEAL_SEAL is set. EBUSY: a writable mapping, or pages that the kernel itself is busy with.
-    if (::fcntl(fd_.get(), F_GET_SEALS) & F_SEAL_SEAL) return Error{ErrorCode::not_sealable};
     return Error::segment_busy({});
+}
+
+bool Memory::sealable() const {
+    return (::fcntl(fd_.get(), F_GET_SEALS) & F_SEAL_SEAL) == 0;
 }
 
 bool Memory::sealed() const {

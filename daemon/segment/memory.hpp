@@ -26,9 +26,10 @@ class Memory {
     /// A new descriptor that allows just this. Refuses with QuotaExceeded{fileDescriptors} when there are no more.
     [[nodiscard]] Result<UniqueFd> grant(Access access) const;
 
-    /// Makes the content immutable for ever. Refuses with SegmentBusy, its holders left to the caller, while somebody
-    /// has it mapped for writing, and with NotSealable.
+    /// Makes the content immutable for ever. Refuses with SegmentBusy while somebody has it mapped for writing.
     Result<void> seal();
+    /// False when it was made so, and when a writer has sealed the seals.
+    [[nodiscard]] bool sealable() const;
     /// Asks the kernel: a writer may have sealed it.
     [[nodiscard]] bool sealed() const;
 

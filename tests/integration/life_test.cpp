@@ -152,6 +152,9 @@ TEST_CASE("sealing fails with the names of the writers as long as one has it map
         CHECK(busy.holders[0].pid == ::getpid());
         CHECK(busy.holders[0].attachment == made.value().attachment);
     }
+    // Unmapped, but it could map it again.
+    CHECK(client.call(Seal{named("sealed")}).known_error().holders.size() == 1);
+    REQUIRE_FALSE(client.call(Detach{made.value().attachment}).is_error());
     CHECK(client.call(Seal{named("sealed")}).value().segment->sealed);
     // The kernel's seal: the writer's descriptor is of no use any more.
     CHECK(::mmap(nullptr, 4096, PROT_WRITE, MAP_SHARED, made.fds.at(0).get(), 0) == MAP_FAILED);
@@ -196,14 +199,15 @@ TEST_CASE("a watch tells what is there, then what happens, in order, and nothing
     REQUIRE_FALSE(client.call(Publish{table.value().attachment, std::nullopt, true}).is_error());
     made.fds.clear();
     table.fds.clear();
+    REQUIRE_FALSE(client.call(Detach{table.value().attachment}).is_error());
     REQUIRE_FALSE(client.call(Seal{named("w/new")}).is_error());
     SetAttributes change{named("w/new")};
     change.mode = 0644;
     REQUIRE_FALSE(client.call(change).is_error());
     REQUIRE_FALSE(client.call(Open{named("w/new"), Access::read}).is_error());
     REQUIRE_FALSE(client.call(Delete{named("w/new")}).is_error());
-    for (Event event : {Event::published, Event::replaced, Event::published, Event::sealed, Event::changed,
-                        Event::attached, Event::deleted}) {
+    for (Event event : {Event::published, Event::replaced, Event::published, Event::detached, Event::sealed,
+                        Event::changed, Event::attached, Event::deleted}) {
         WatchReply told = next_event(watcher);
         CHECK(told.event == event);
         CHECK(told.segment->key == "w/new");
