@@ -4,6 +4,10 @@ foreach(name libshmd libshmd_life libshmd_refusal libshmd_hostile libshmd_reconn
   shmd_test(${name} LIBRARIES shmd shmd_test_support)
 endforeach()
 
+shmd_test(examples LIBRARIES shmd_test_support)
+add_dependencies(examples_test lookup_table)
+target_compile_definitions(examples_test PRIVATE LOOKUP_TABLE_PATH="$<TARGET_FILE:lookup_table>")
+
 # The loader's name differs from machine to machine.
 set(allowed_libraries "libc.so.6;ld-linux-x86-64.so.2;ld-linux-aarch64.so.1")
 if(SHMD_SANITIZE)
