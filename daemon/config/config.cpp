@@ -28,10 +28,27 @@ constexpr std::int64_t& amount(Amounts& amounts, Resource resource) {
     return amounts[static_cast<std::size_t>(resource)];
 }
 
+// The file, and where each of its members stands: "limits.perUid.bytes" on line 7.
+struct File {
+    std::string path;
+    Json content;
+    std::map<std::string, int> lines{};
+
+    // Where this member, or the nearest one around it, stands.
+    [[nodiscard]] std::string place(std::string name) const {
+        for (;;) {
+            if (auto found = lines.find(name); found != lines.end()) return path + ":" + std::to_string(found->second);
+            std::size_t end = name.find_last_of(".[");
+            if (end == std::string::npos) return path;
+            name.resize(end);
+        }
+    }
+};
+
 // Reads one object of the file: every member must have a reader, which says what it wants when it gets something else.
 class Section {
   public:
-    Section(const std::string& path, std::string name) : path_(path), name_(std::move(name)) {}
+    Section(const File& file, std::string name) : file_(file), name_(std::move(name)) {}
 
     using Reader = std::function<bool(const Json&)>;
     Section& member(const std::string& name, std::string wanted, Reader read) {
@@ -56,7 +73,7 @@ class Section {
     };
 
     [[noreturn]] void fail(const std::string& name, const std::string& what) const {
-        throw std::runtime_error(path_ + ": " + name + ": " + what);
+        throw std::runtime_error(file_.place(name) + ": " + name + ": " + what);
     }
     std::string names() const {
         std::string text;
@@ -64,7 +81,7 @@ class Section {
         return text;
     }
 
-    const std::string& path_;
+    const File& file_;
     std::string name_;
     std::map<std::string, Member> members_;
 };
@@ -109,10 +126,10 @@ void add_limits(Section& section, Amounts& amounts) {
     }
 }
 
-bool read_limits(const std::string& path, const Json& value, Limits& limits) {
-    Section per_uid(path, "limits.perUid");
+bool read_limits(const File& file, const Json& value, Limits& limits) {
+    Section per_uid(file, "limits.perUid");
     add_limits(per_uid, limits.per_uid);
-    Section section(path, "limits");
+    Section section(file, "limits");
     add_limits(section, limits.total);
     section.member("perUid", "an object", [&](const Json& object) { return per_uid.read(object), true; });
     section.read(value);
@@ -157,9 +174,9 @@ bool read_ids(const Json& value, std::optional<std::uint32_t> (*id_of)(const std
     return true;
 }
 
-ReservedPrefix read_rule(const std::string& path, const std::string& name, const Json& value) {
+ReservedPrefix read_rule(const File& file, const std::string& name, const Json& value) {
     ReservedPrefix rule;
-    Section section(path, name);
+    Section section(file, name);
     auto read_prefix = [&](const Json& text) { return read_text(text, rule.prefix) && is_valid_prefix(rule.prefix); };
     section.member("prefix", "the beginning of a key", read_prefix)
         .member("users", "an array of users of this machine, names or numbers",
@@ -168,18 +185,18 @@ ReservedPrefix read_rule(const std::string& path, const std::string& name, const
                 [&](const Json& ids) { return read_ids(ids, gid_of, rule.gids); })
         .member("mode", "an octal mode such as \"0640\"", [&](const Json& mode) { return read_mode(mode, rule.mode); });
     section.read(value);
-    if (rule.prefix.empty()) throw std::runtime_error(path + ": " + name + ".prefix: is missing");
+    if (rule.prefix.empty()) throw std::runtime_error(file.place(name) + ": " + name + ".prefix: is missing");
     return rule;
 }
 
-bool read_policy(const std::string& path, const Json& value, KeyPolicy& policy) {
+bool read_policy(const File& file, const Json& value, KeyPolicy& policy) {
     std::vector<ReservedPrefix> reserved;
     std::optional<int> default_mode;
-    Section section(path, "policy");
+    Section section(file, "policy");
     auto read_reserved = [&](const Json& rules) {
         if (!rules.is_array()) return false;
         for (std::size_t i = 0; i < rules.size(); i++) {
-            reserved.push_back(read_rule(path, "policy.reserved[" + std::to_string(i) + "]", rules[i]));
+            reserved.push_back(read_rule(file, "policy.reserved[" + std::to_string(i) + "]", rules[i]));
         }
         return true;
     };
@@ -192,13 +209,94 @@ bool read_policy(const std::string& path, const Json& value, KeyPolicy& policy) 
     return true;
 }
 
-Json parse_file(const std::string& path) {
-    std::ifstream file(path);
-    if (!file) throw std::runtime_error(path + ": " + std::strerror(errno));
-    std::string text{std::istreambuf_iterator<char>(file), {}};
-    if (file.bad()) throw std::runtime_error(path + ": cannot be read");
+// Reads characters and counts lines.
+class LineCounter {
+  public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = char;
+    using difference_type = std::ptrdiff_t;
+    using pointer = const char*;
+    using reference = const char&;
+
+    LineCounter(const char* at, int* line) : at_(at), line_(line) {}
+    const char& operator*() const { return *at_; }
+    LineCounter& operator++() {
+        if (*at_++ == '\n') ++*line_;
+        return *this;
+    }
+    LineCounter operator++(int) {
+        LineCounter before = *this;
+        ++*this;
+        return before;
+    }
+    bool operator==(const LineCounter& other) const { return at_ == other.at_; }
+
+  private:
+    const char* at_;
+    int* line_;
+};
+
+// Notes on which line each member and each object of an array begins. A text that is not JSON is not its matter.
+class PlaceFinder : public nlohmann::json_sax<Json> {
+  public:
+    PlaceFinder(const int& line, std::map<std::string, int>& lines) : line_(line), lines_(lines) {}
+
+    bool null() override { return item(); }
+    bool boolean(bool) override { return item(); }
+    bool number_integer(number_integer_t) override { return item(); }
+    bool number_unsigned(number_unsigned_t) override { return item(); }
+    bool number_float(number_float_t, const string_t&) override { return item(); }
+    bool string(string_t&) override { return item(); }
+    bool binary(binary_t&) override { return item(); }
+    bool start_object(std::size_t) override { return enter(false); }
+    bool start_array(std::size_t) override { return enter(true); }
+    bool end_object() override { return leave(); }
+    bool end_array() override { return leave(); }
+    bool key(string_t& name) override {
+        name_ = inside_.back().name.empty() ? name : inside_.back().name + "." + name;
+        lines_.emplace(name_, line_);
+        return true;
+    }
+    bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override { return false; }
+
+  private:
+    struct Inside {
+        std::string name;
+        bool is_array;
+        int next;
+    };
+
+    // Every value of an array has the next number.
+    bool item() {
+        if (inside_.empty() || !inside_.back().is_array) return true;
+        name_ = inside_.back().name + "[" + std::to_string(inside_.back().next++) + "]";
+        lines_.emplace(name_, line_);
+        return true;
+    }
+    bool enter(bool is_array) {
+        item();
+        inside_.push_back({name_, is_array, 0});
+        return true;
+    }
+    bool leave() {
+        inside_.pop_back();
+        return true;
+    }
+
+    const int& line_;
+    std::map<std::string, int>& lines_;
+    std::vector<Inside> inside_;
+    std::string name_;
+};
+
+File parse_file(const std::string& path) {
+    std::ifstream input(path);
+    if (!input) throw std::runtime_error(path + ": " + std::strerror(errno));
+    std::string text{std::istreambuf_iterator<char>(input), {}};
+    if (input.bad()) throw std::runtime_error(path + ": cannot be read");
+    File file{path, {}};
     try {
-        return Json::parse(text, nullptr, /*allow_exceptions=*/true, /*ignore_comments=*/true);
+        file.content = Json::parse(text, nullptr, /*allow_exceptions=*/true, /*ignore_comments=*/true);
     } catch (const Json::parse_error& error) {
         auto end = text.begin() + static_cast<std::ptrdiff_t>(std::min(error.byte, text.size()));
         auto line = 1 + std::count(text.begin(), end, '\n');
@@ -207,6 +305,11 @@ Json parse_file(const std::string& path) {
         throw std::runtime_error(path + ":" + std::to_string(line) + ": not valid JSON" +
                                  (reason == std::string::npos ? "" : what.substr(reason)));
     }
+    int line = 1;
+    PlaceFinder finder(line, file.lines);
+    (void)Json::sax_parse(LineCounter(text.data(), &line), LineCounter(text.data() + text.size(), &line), &finder,
+                          nlohmann::detail::input_format_t::json, /*strict=*/true, /*ignore_comments=*/true);
+    return file;
 }
 
 }  // namespace
@@ -234,10 +337,10 @@ Config default_config(std::int64_t memory_bytes, std::int64_t descriptors) {
 }
 
 Config read_config(const std::string& path, Config config) {
-    Json file = parse_file(path);
+    File file = parse_file(path);
     std::string socket, control_socket;
     std::int64_t timeout = config.message_timeout.count();
-    Section section(path, "");
+    Section section(file, "");
     section.member("socket", "a path", [&](const Json& value) { return read_text(value, socket); })
         .member("controlSocket", "a path", [&](const Json& value) { return read_text(value, control_socket); })
         .member("controlGroup", "the name of a group",
@@ -246,9 +349,9 @@ Config read_config(const std::string& path, Config config) {
                 [&](const Json& value) { return read_level(value, config.log_level); })
         .member("messageTimeoutSec", "a whole number of seconds from 1 to 86400",
                 [&](const Json& value) { return read_count(value, timeout, 86'400); })
-        .member("policy", "an object", [&](const Json& value) { return read_policy(path, value, config.policy); })
-        .member("limits", "an object", [&](const Json& value) { return read_limits(path, value, config.limits); });
-    section.read(file);
+        .member("policy", "an object", [&](const Json& value) { return read_policy(file, value, config.policy); })
+        .member("limits", "an object", [&](const Json& value) { return read_limits(file, value, config.limits); });
+    section.read(file.content);
     if (!socket.empty()) config.socket = socket;
     if (!control_socket.empty()) config.control_socket = control_socket;
     config.message_timeout = std::chrono::seconds(timeout);

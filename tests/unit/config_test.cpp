@@ -89,16 +89,22 @@ TEST_CASE("every option is read, with comments around it") {
 
 TEST_CASE("a mistake is refused with its place and what would be right") {
     CHECK(complaint("{\n  \"logLevel\": \"info\",\n  oops\n}").starts_with(":3: not valid JSON"));
-    CHECK(complaint(R"({"colour": 1})").starts_with(": colour: there is no such option; options here: controlGroup"));
-    CHECK(complaint(R"({"limits": {"perUid": {"byte": 1}}})").starts_with(": limits.perUid.byte: there is no such"));
-    CHECK(complaint(R"({"logLevel": "loud"})").starts_with(": logLevel: must be trace"));
-    CHECK(complaint(R"({"limits": {"segments": 0}})") == ": limits.segments: must be a whole number from 1");
-    CHECK(complaint(R"({"limits": {"bytes": "3X"}})").starts_with(": limits.bytes: must be a size"));
-    CHECK(complaint(R"({"limits": 1})") == ": limits: must be an object");
-    CHECK(complaint(R"({"limits": {"perUid": []}})") == ": limits.perUid: must be an object");
-    CHECK(complaint(R"({"messageTimeoutSec": 1.5})").starts_with(": messageTimeoutSec: must be a whole number"));
+    CHECK(complaint(R"({"colour": 1})").starts_with(":1: colour: there is no such option; options here: controlGroup"));
+    CHECK(complaint(R"({"limits": {"perUid": {"byte": 1}}})").starts_with(":1: limits.perUid.byte: there is no such"));
+    CHECK(complaint(R"({"logLevel": "loud"})").starts_with(":1: logLevel: must be trace"));
+    CHECK(complaint(R"({"limits": {"segments": 0}})") == ":1: limits.segments: must be a whole number from 1");
+    CHECK(complaint(R"({"limits": {"bytes": "3X"}})").starts_with(":1: limits.bytes: must be a size"));
+    CHECK(complaint(R"({"limits": 1})") == ":1: limits: must be an object");
+    CHECK(complaint(R"({"limits": {"perUid": []}})") == ":1: limits.perUid: must be an object");
+    CHECK(complaint(R"({"messageTimeoutSec": 1.5})").starts_with(":1: messageTimeoutSec: must be a whole number"));
     CHECK(complaint(R"([])").starts_with(": the file: must be an object"));
-    CHECK(complaint(R"({"socket": ""})") == ": socket: must be a path");
+    CHECK(complaint(R"({"socket": ""})") == ":1: socket: must be a path");
+    // The line is that of the member, whatever stands around it.
+    CHECK(complaint("{\n\n  \"limits\": {\n    \"bytes\": 5,\n    // why\n    \"segments\":\n 0\n  }\n}") ==
+          ":6: limits.segments: must be a whole number from 1");
+    CHECK(complaint("{\"policy\": {\"reserved\": [\n{\"prefix\": \"a\"},\n{\"prefix\": \"b\",\n \"mode\": 5}]}}")
+              .starts_with(":4: policy.reserved[1].mode: must be an octal mode"));
+    CHECK(complaint("{\"policy\": {\"reserved\": [\n\n{}]}}") == ":3: policy.reserved[0].prefix: is missing");
 }
 
 TEST_CASE("a file that is not there is named") {
