@@ -31,4 +31,7 @@ void add_data_path_cases(const Settings& settings);
 /// Opens while another client has large memory made.
 void add_fairness_cases(const Settings& settings);
 
+/// Batches, replacing under readers, leases and watchers.
+void add_life_cases(const Settings& settings);
+
 }  // namespace shmd::bench

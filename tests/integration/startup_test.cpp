@@ -67,7 +67,7 @@ TEST_CASE("a broken configuration exits 1 and names file, line and reason") {
     std::ofstream(path) << "{\n\"limits\": {\"bytes\": \"lots\"}\n}";
     auto result = run_command({program, "--config", path, "--socket", directory.path() / "s"});
     CHECK(result.status == 1);
-    CHECK(contains(result.err, path + ":1: limits.bytes: must be a size"));
+    CHECK(contains(result.err, path + ":2: limits.bytes: must be a size"));
     std::ofstream(path) << "{\n\n]";
     result = run_command({program, "--config", path, "--socket", directory.path() / "s"});
     CHECK(contains(result.err, path + ":3: not valid JSON"));
