@@ -20,8 +20,12 @@ void Lingering::look() {
 
 bool Lingering::free(Remains& remains) {
     // A reservation that is under way, or a creation that lost, still shares it: its own end frees it.
-    if (remains.memory.use_count() == 1 && remains.memory->in_use()) return false;
-    workers_.release(std::move(remains.memory));
+    if (remains.memory.use_count() > 1) {
+        workers_.release(std::move(remains.memory));
+        return true;
+    }
+    if (remains.memory->in_use()) return false;
+    workers_.discard(std::move(remains.memory));
     return true;
 }
 

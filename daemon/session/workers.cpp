@@ -43,4 +43,13 @@ void Workers::release(std::shared_ptr<Memory> memory) {
     asio::post(large_, [owned = std::move(memory)]() mutable { owned.reset(); });
 }
 
+void Workers::discard(std::shared_ptr<Memory> memory) {
+    if (!memory) return;
+    if (memory->size() <= MemoryWork::quick_bytes) return memory->drop_pages();
+    asio::post(large_, [owned = std::move(memory)]() mutable {
+        owned->drop_pages();
+        owned.reset();
+    });
+}
+
 }  // namespace shmd

@@ -20,8 +20,10 @@ class Workers {
     /// One step of this work, on a thread. It must live until this is done.
     asio::awaitable<Result<void>> step(MemoryWork& work);
 
-    /// Frees memory. Returns at once.
+    /// Lets go of memory; if that frees it, not here. Returns at once.
     void release(std::shared_ptr<Memory> memory);
+    /// The same for memory that nobody has any more, also not by a descriptor that only names it (O_PATH).
+    void discard(std::shared_ptr<Memory> memory);
 
   private:
     asio::thread_pool large_{1};

@@ -2,6 +2,7 @@
 // administrator's hand.
 #include <doctest/doctest.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -162,6 +163,25 @@ TEST_CASE("sealing fails with the names of the writers as long as one has it map
     open.sealed = true;
     auto opened = client.call(open);
     CHECK(std::string(Mapping(opened.fds.at(0).get(), 4096, Access::read).data()) == "final");
+}
+
+TEST_CASE("memory that is only named by a descriptor is freed") {
+    for (std::int64_t size : {std::int64_t{4096}, std::int64_t{4} << 20}) {
+        Daemon daemon;
+        RawClient client(daemon.socket());
+        auto made = client.call(create("named", size));
+        std::string path = "/proc/self/fd/" + std::to_string(made.fds.at(0).get());
+        UniqueFd name(::open(path.c_str(), O_PATH | O_CLOEXEC));
+        REQUIRE(name);
+        made.fds.clear();
+        REQUIRE_FALSE(client.call(Delete{named("named")}).is_error());
+        REQUIRE_FALSE(client.call(Detach{made.value().attachment}).is_error());
+        struct stat status {};
+        do {
+            REQUIRE(::fstat(name.get(), &status) == 0);
+            (void)settled(daemon, 1);
+        } while (status.st_blocks != 0);  // else the test's own time limit ends this
+    }
 }
 
 TEST_CASE("a writer cannot seal what was created not to be sealed") {
