@@ -19,11 +19,8 @@ void Lingering::look() {
 }
 
 bool Lingering::free(Remains& remains) {
-    // A reservation that is under way, or a creation that lost, still shares it: its own end frees it.
-    if (remains.memory.use_count() > 1) {
-        workers_.release(std::move(remains.memory));
-        return true;
-    }
+    // A reservation that is under way, or a thread that is about to let go of it, still shares it.
+    if (remains.memory.use_count() > 1) return false;
     if (remains.memory->in_use()) return false;
     workers_.discard(std::move(remains.memory));
     return true;
