@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <csignal>
+#include <cstdlib>
 #include <exception>
 #include <optional>
 #include <string>
@@ -47,11 +48,10 @@ shmd::Config load_config(const Options& options) {
     return config;
 }
 
-// systemd's sockets, or those that are named, or those of a user instance.
+// Those that are named, or those of a user instance.
 std::vector<shmd::Listener> make_listeners(const shmd::Config& config) {
     using shmd::Endpoint;
-    auto listeners = shmd::Listener::from_systemd();
-    if (!listeners.empty()) return listeners;
+    std::vector<shmd::Listener> listeners;
     if (!config.socket) shmd::prepare_user_directory(shmd::user_runtime_directory());
     std::string socket = config.socket.value_or(shmd::user_socket(Endpoint::segments));
     std::string control = config.control_socket.value_or(shmd::control_socket_of(socket));
@@ -71,7 +71,15 @@ void serve(const Options& options) {
     ::signal(SIGPIPE, SIG_IGN);  // a log that nobody reads must not end the daemon
     ::signal(SIGIO, SIG_IGN);    // the kernel's way to break a lease, which Memory::in_use() takes for a moment
     shmd::Server server({settings_of(config), [&options] { return settings_of(load_config(options)); }});
-    server.run(make_listeners(config));
+    auto passed = shmd::Listener::from_systemd();
+    // Made before anything is restored: they tell whether another daemon is running.
+    if (passed.listeners.empty()) passed.listeners = make_listeners(config);
+    const char* directory = std::getenv("RUNTIME_DIRECTORY");
+    std::size_t capacity = shmd::FdStore::offered();
+    if (directory && capacity > shmd::BlankPool::full) {
+        server.keep_segments(directory, capacity, std::move(passed.stored));
+    }
+    server.run(std::move(passed.listeners));
 }
 
 }  // namespace

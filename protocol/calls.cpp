@@ -190,6 +190,14 @@ Result<CallBody> decode_detach(const Json& parameters) {
     return finish(fields, call);
 }
 
+Result<CallBody> decode_resume(const Json& parameters) {
+    Resume call;
+    Fields fields(parameters);
+    fields.require("attachments", call.attachments);
+    if (call.attachments.empty() || call.attachments.size() > limits::resumed) fields.fail("attachments");
+    return finish(fields, std::move(call));
+}
+
 Result<CallBody> decode_publish(const Json& parameters) {
     Publish call;
     Fields fields(parameters);
@@ -308,6 +316,7 @@ constexpr std::array methods{
     Method{OpenMany::method, decode_open_many},
     Method{CreateMany::method, decode_create_many},
     Method{Publish::method, decode_publish},
+    Method{Resume::method, decode_resume},
     Method{Describe::method, decode_target_only<Describe>},
     Method{List::method, decode_prefix_only<List>},
     Method{Delete::method, decode_target_only<Delete>},
@@ -437,6 +446,7 @@ struct EncodeParameters {
         out.add("access", json::enum_name(call.access));
     }
     void operator()(const Detach& call) const { out.add("attachment", call.attachment); }
+    void operator()(const Resume& call) const { json::append(out.begin("attachments"), call.attachments); }
     void operator()(const Publish& call) const {
         out.add("attachment", call.attachment);
         out.add_if("key", call.key);

@@ -15,6 +15,8 @@ inline constexpr std::size_t message_fds = 253;
 
 /// Segments in one CreateMany or OpenMany.
 inline constexpr std::size_t batch = 250;
+/// Attachments in one Resume.
+inline constexpr std::size_t resumed = 4096;
 
 inline constexpr std::size_t key_bytes = 255;
 

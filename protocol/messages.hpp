@@ -83,6 +83,12 @@ struct Detach {
     std::uint32_t attachment = 0;
     bool operator==(const Detach&) const = default;
 };
+/// 1 to limits::resumed of them.
+struct Resume {
+    static constexpr std::string_view method = "io.shmd.Segments.Resume";
+    std::vector<std::uint32_t> attachments;
+    bool operator==(const Resume&) const = default;
+};
 struct Publish {
     static constexpr std::string_view method = "io.shmd.Segments.Publish";
     std::uint32_t attachment = 0;
@@ -188,7 +194,7 @@ struct Drain {
     bool operator==(const Drain&) const = default;
 };
 
-using CallBody = std::variant<GetInfo, GetInterfaceDescription, Create, Open, CreateMany, OpenMany, Detach, Publish, Describe,
+using CallBody = std::variant<GetInfo, GetInterfaceDescription, Create, Open, CreateMany, OpenMany, Detach, Resume, Publish, Describe,
                               List, Delete, SetAttributes, Renew, Seal, Resize, Watch, GetStatus, GetUsage, ListSegments,
                               GetSegment, ForceDelete, Disconnect, Evict, Reload, SetLogLevel, Drain>;
 
@@ -274,6 +280,11 @@ struct SegmentReply {
     std::optional<Segment> segment;
     bool operator==(const SegmentReply&) const = default;
 };
+/// The reply of Resume.
+struct Resumed {
+    std::vector<std::uint32_t> attachments;
+    bool operator==(const Resumed&) const = default;
+};
 /// One reply of Watch.
 struct WatchReply {
     Event event = Event::present;
@@ -287,6 +298,7 @@ struct Status {
     std::int64_t segments = 0, bytes = 0, attachments = 0, connections = 0;
     std::int64_t segments_limit = 0, bytes_limit = 0, attachments_limit = 0, connections_limit = 0;
     bool draining = false;
+    bool survives_restart = false;
     bool operator==(const Status&) const = default;
 };
 struct Usage {
@@ -335,7 +347,7 @@ struct Evicted {
     bool operator==(const Evicted&) const = default;
 };
 
-using ReplyBody = std::variant<Empty, ServiceInfo, InterfaceDescription, Grant, Grants, OpenResults, SegmentReply, WatchReply,
+using ReplyBody = std::variant<Empty, ServiceInfo, InterfaceDescription, Grant, Grants, OpenResults, Resumed, SegmentReply, WatchReply,
                                Status, UsageReply, SegmentStatusReply, Disconnected, Evicted>;
 
 /// Bytes that are not UTF-8 go as U+FFFD.

@@ -104,7 +104,9 @@ struct EncodeReply {
         out.add("attachmentsLimit", status.attachments_limit);
         out.add("connectionsLimit", status.connections_limit);
         out.add("draining", status.draining);
+        out.add("survivesRestart", status.survives_restart);
     }
+    void operator()(const Resumed& reply) const { json::append(out.begin("attachments"), reply.attachments); }
     void operator()(const WatchReply& reply) const {
         out.add("event", json::enum_name(reply.event));
         if (reply.segment) json::append(out.begin("segment"), *reply.segment);
@@ -183,7 +185,12 @@ bool decode(const Json& parameters, Status& out) {
                 .require("attachmentsLimit", out.attachments_limit)
                 .require("connectionsLimit", out.connections_limit)
                 .require("draining", out.draining)
+                .require("survivesRestart", out.survives_restart)
                 .bad_field();
+}
+
+bool decode(const Json& parameters, Resumed& out) {
+    return !Fields(parameters).require("attachments", out.attachments).bad_field();
 }
 
 bool decode(const Json& parameters, UsageReply& out) {
@@ -315,6 +322,7 @@ template std::optional<Reply<Disconnected>> decode_reply(std::string_view);
 template std::optional<Reply<Evicted>> decode_reply(std::string_view);
 template std::optional<Reply<Status>> decode_reply(std::string_view);
 template std::optional<Reply<UsageReply>> decode_reply(std::string_view);
+template std::optional<Reply<Resumed>> decode_reply(std::string_view);
 template std::optional<Reply<RawReply>> decode_reply(std::string_view);
 
 std::string to_json(const Segment& segment) {

@@ -199,6 +199,8 @@ std::string status_view(const std::string& reply) {
         {"attachments", of_limit(status, "attachments", plain)},
         {"connections", of_limit(status, "connections", plain)},
         {"draining", yes_or_no(flag(status, "draining"))},
+        {"restart", flag(status, "survivesRestart") ? "segments survive a restart of the daemon"
+                                                    : "segments end with the daemon"},
     });
 }
 

@@ -1,6 +1,7 @@
 // The methods that grant memory and take grants back: Create, Open, and many of them at once; Publish; Detach.
 #include <sys/random.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <set>
 #include <string_view>
@@ -46,6 +47,11 @@ std::size_t most_reply_bytes(const Entry& entry) {
                             entry.memory->placement().numa_nodes.size());
 }
 
+std::size_t most_record_bytes(const Create& call) {
+    return Recorder::bytes_of(call.key.value_or("").size(), call.labels ? &*call.labels : nullptr,
+                              call.acl ? call.acl->size() : 0, call.numa_nodes ? call.numa_nodes->size() : 0);
+}
+
 std::int64_t capacity_of(const Create& call) {
     return call.capacity_bytes.value_or(call.size_bytes);
 }
@@ -89,7 +95,8 @@ Outcome Handlers::create(Client& client, std::span<const Create> calls, bool man
         if (segment->reservation) to_reserve += segment->reservation->goal();
         creation->segments.push_back(*std::move(segment));
     }
-    if (to_reserve > MemoryWork::quick_bytes) return creation;
+    bool waits = to_reserve > MemoryWork::quick_bytes || must_keep(*creation);
+    if (waits) return creation;
     for (NewSegment& segment : creation->segments) {
         if (!segment.reservation) continue;
         if (auto reserved = segment.reservation->finish(); !reserved) return std::move(reserved).error();
@@ -124,8 +131,15 @@ Result<NewSegment> Handlers::prepare(Client& client, const Create& call) {
     if (reserves && call.size_bytes > MemoryWork::quick_bytes) {
         while (available_memory() < call.size_bytes && registry_.evict() > 0) continue;
     }
-    auto memory =
-        Memory::create(call.key.value_or(""), capacity, {call.sealable.value_or(true), *std::move(placement)});
+    UniqueFd blank;
+    if (recorder_) {
+        auto place = recorder_->take_place(!placement->is_pooled());
+        if (!place) return Error::quota_exceeded("segments", static_cast<std::int64_t>(recorder_->capacity()));
+        segment.kept = std::move(place->kept);
+        blank = std::move(place->blank);
+    }
+    auto memory = Memory::create(call.key.value_or(""), capacity,
+                                 {call.sealable.value_or(true), *std::move(placement)}, std::move(blank));
     if (!memory) return std::move(memory).error();
 
     if (!segment.call.key && call.staged != true) segment.call.key = fresh_key();
@@ -137,10 +151,33 @@ Result<NewSegment> Handlers::prepare(Client& client, const Create& call) {
     return segment;
 }
 
+bool Handlers::must_keep(const Creation& creation) const {
+    return std::any_of(creation.segments.begin(), creation.segments.end(),
+                       [](const NewSegment& segment) { return !segment.kept.stored(); });
+}
+
+Result<void> Handlers::keep(Creation& creation, const std::function<void()>& done) {
+    auto left = std::make_shared<std::size_t>(0);
+    for (NewSegment& segment : creation.segments) {
+        if (segment.kept.stored()) continue;
+        auto stored = recorder_->store(segment.kept, *segment.memory, [left, done] {
+            if (--*left == 0) done();
+        });
+        if (!stored) return stored;
+        ++*left;
+    }
+    return {};
+}
+
 // Somebody may have taken the key, or deleted what was to be opened, while memory was being reserved.
 Outcome Handlers::finish(Client& client, std::unique_ptr<Creation> creation) {
     std::vector<Ready> all;
     all.reserve(creation->segments.size());
+    std::size_t record_bytes = 0;
+    for (const NewSegment& segment : creation->segments) record_bytes += most_record_bytes(segment.call);
+    if (!can_record(record_bytes, creation->segments.size())) {
+        return Error::out_of_memory(static_cast<std::int64_t>(record_bytes));
+    }
     std::set<std::string_view> keys;
     for (NewSegment& segment : creation->segments) {
         const Create& call = segment.call;
@@ -158,6 +195,7 @@ Outcome Handlers::finish(Client& client, std::unique_ptr<Creation> creation) {
         all.push_back(*std::move(ready));
     }
     Answer answer;
+    JournalGroup all_or_none(recorder_ ? recorder_->journal() : nullptr);
     if (!creation->many) {
         answer.body = commit(client, std::move(all.front()), answer.fds);
         return answer;
@@ -200,7 +238,7 @@ Grant Handlers::commit(Client& client, Ready ready, std::vector<UniqueFd>& fds) 
         (staged ? made->staged_key : made->key) = std::move(call.key);
         made->acl = {client.peer.uid, client.peer.gid, client.peer.uid, client.peer.gid,
                      call.mode.value_or(default_mode), call.acl.value_or(std::vector<AclEntry>{})};
-        made->creator_pid = client.peer.pid;
+        made->creator_process = client.held.process();
         made->state = staged ? State::staged : State::live;
         made->lifetime = call.lifetime.value_or(Lifetime::persistent);
         made->lease_usec = call.lease_usec.value_or(0);
@@ -211,6 +249,7 @@ Grant Handlers::commit(Client& client, Ready ready, std::vector<UniqueFd>& fds) 
         made->size_bytes = call.size_bytes;
         made->capacity_bytes = capacity_of(call);
         made->reserve = call.reserve.value_or(Reserve::allocate);
+        made->kept = std::move(segment.kept);
         made->segment_charge = std::move(segment.segment_charge);
         made->bytes_charge = std::move(segment.bytes_charge);
         made->staged_charge = std::move(segment.staged_charge);
@@ -261,6 +300,7 @@ Outcome Handlers::act(Client& client, const Open& call) {
 }
 
 Outcome Handlers::act(Client& client, const OpenMany& call) {
+    if (!can_record(0, call.targets.size())) return Error::out_of_memory(record::most_segment_bytes);
     OpenResults reply;
     Answer answer;
     std::size_t reply_bytes = 0;
@@ -317,6 +357,17 @@ Outcome Handlers::act(Client& client, const Publish& call) {
     }
     registry_.publish(*entry, *std::move(key));
     return Answer{SegmentReply{entry->describe()}};
+}
+
+// Those of this connection's process that an earlier daemon granted, and no others.
+Outcome Handlers::act(Client& client, const Resume& call) {
+    Resumed resumed;
+    for (std::uint32_t attachment : call.attachments) {
+        bool has_it = client.held.holds(attachment) ||
+                      orphans_.resume(attachment, client.held.process(), client.held);
+        if (has_it) resumed.attachments.push_back(attachment);
+    }
+    return Answer{std::move(resumed)};
 }
 
 }  // namespace shmd

@@ -42,14 +42,22 @@ Handlers::Handlers(Registry& registry, Quota& quota, KeyPolicy policy)
       quota_(quota),
       started_usec_(now_usec()),
       machine_bytes_(machine_memory()),
-      policy_(std::move(policy)) {}
+      policy_(std::move(policy)),
+      orphans_(registry) {}
 
 Outcome Handlers::handle(Client& client, const Call& call) {
     if (!call.body) return call.body.error();
     bool streams = std::holds_alternative<List>(*call.body) || std::holds_alternative<Watch>(*call.body) ||
                    std::holds_alternative<ListSegments>(*call.body);
     if (streams && !call.flags.more) return Error{ErrorCode::expected_more};
+    // What changes one segment can then be recorded. Calls that change many ask for more themselves.
+    if (!can_record(record::most_segment_bytes, 1)) return Error::out_of_memory(record::most_segment_bytes);
     return std::visit([&](const auto& body) { return act(client, body); }, *call.body);
+}
+
+// Room in the journal.
+bool Handlers::can_record(std::size_t segment_bytes, std::size_t attachments) {
+    return !recorder_ || recorder_->reserve(segment_bytes, attachments);
 }
 
 void Handlers::end(Client& client) {
@@ -83,12 +91,13 @@ Result<Entry*> Handlers::find(const Client& client, const Target& target) {
     return entry;
 }
 
-// Charges, after dropping what is evictable if that makes room: of this user where the user's limit is met, of anybody
+// Charges, after taking back what is free since, and then after dropping what is evictable if that makes room: of this user where the user's limit is met, of anybody
 // where the total is.
 Result<Charge> Handlers::charge_or_evict(std::uint32_t uid, Resource resource, std::int64_t amount) {
     for (;;) {
         auto charge = quota_.charge(uid, resource, amount);
         if (charge) return charge;
+        if (operations_.reclaim && operations_.reclaim()) continue;
         Quota::Lack lack = quota_.lack(uid, resource, amount);
         bool can_help = resource == Resource::bytes
                             ? registry_.evictable_bytes() >= lack.in_total && registry_.evictable_bytes(uid) >= lack.of_user
@@ -106,7 +115,6 @@ std::optional<Error> Handlers::check_lifetime(Client& client, const Entry* entry
     return Error::invalid_parameter("lifetime");
 }
 
-// From here on the segment goes when its creator does.
 void Handlers::watch_creator(Entry& entry) {
     auto process = std::static_pointer_cast<ProcessLife>(entry.creator.lock());
     auto died = [this, id = entry.id] {
@@ -248,6 +256,7 @@ Outcome Handlers::act(Client& client, const Resize& call) {
 }
 
 Outcome Handlers::finish(std::unique_ptr<Resizing> resizing) {
+    if (!can_record(record::most_segment_bytes, 0)) return Error::out_of_memory(record::most_segment_bytes);
     Entry* entry = registry_.find(resizing->id);
     if (!entry) return Error::no_such_segment(std::nullopt, resizing->id);
     if (entry->size_bytes != resizing->size_bytes) registry_.resize(*entry, resizing->size_bytes);

@@ -12,25 +12,17 @@
 #include <vector>
 
 #include "messages.hpp"
+#include "orphans.hpp"
 #include "policy.hpp"
 #include "quota.hpp"
 #include "registry.hpp"
 
 namespace shmd {
 
-/// A process that is watched.
-class ProcessLife {
-  public:
-    virtual ~ProcessLife() = default;
-    /// Calls back once, from the event loop, when the process is dead. Dropping what this returns ends it. Null when
-    /// nobody could tell of its death: it is dead already, or this pid namespace does not see it.
-    virtual std::shared_ptr<void> when_dead(std::function<void()> died) = 0;
-};
-
 /// One connection as the handlers see it: who it is and what it holds.
 struct Client {
     Client(Peer p, Endpoint e, std::shared_ptr<ProcessLife> l)
-        : peer(std::move(p)), endpoint(e), process(std::move(l)), held(peer.pid, peer.uid) {}
+        : peer(std::move(p)), endpoint(e), process(std::move(l)), held(process->process(), peer.uid) {}
 
     Peer peer;
     Endpoint endpoint;
@@ -45,6 +37,8 @@ struct Operations {
     /// Reads the configuration anew. What is wrong with it, or nothing.
     std::function<std::optional<std::string>()> reload{};
     std::function<void(const std::string& level)> set_log_level{};
+    /// Gives back what deleted segments hold and nobody has any more; true when that was something.
+    std::function<bool()> reclaim{};
 };
 
 /// An answer with the descriptors that go with it.
@@ -58,6 +52,7 @@ struct NewSegment {
     Create call;
     std::shared_ptr<Memory> memory{};  // null: one with this key is there already
     std::optional<Reservation> reservation{};
+    Kept kept{};
     Charge segment_charge{};
     Charge bytes_charge{};
     Charge staged_charge{};
@@ -108,7 +103,12 @@ class Handlers {
     /// Answers a call that decode_call() let through.
     Outcome handle(Client& client, const Call& call);
 
-    /// The rest of a Create or CreateMany whose memory is reserved. Another Creation when what was to be opened has gone.
+    /// True while some memory of it is not yet kept beyond this process.
+    [[nodiscard]] bool must_keep(const Creation& creation) const;
+    /// Has it kept. done: called once, from the event loop.
+    Result<void> keep(Creation& creation, const std::function<void()>& done);
+
+    /// The rest of a Create or CreateMany whose memory is reserved and kept. Another Creation when what was to be opened has gone.
     Outcome finish(Client& client, std::unique_ptr<Creation> creation);
     /// The rest of a Resize whose work is done.
     Outcome finish(std::unique_ptr<Resizing> resizing);
@@ -124,6 +124,12 @@ class Handlers {
 
     void set_operations(Operations operations) { operations_ = std::move(operations); }
     void set_policy(KeyPolicy policy) { policy_ = std::move(policy); }
+    /// Null: segments end with this process.
+    void keep_with(Recorder* recorder) { recorder_ = recorder; }
+    /// The attachments of processes that have not come back since an earlier daemon.
+    Orphans& orphans() { return orphans_; }
+    /// From here on the segment goes when its creator does.
+    void watch_creator(Entry& entry);
 
   private:
     Outcome act(Client& client, const GetInfo& call);
@@ -135,6 +141,7 @@ class Handlers {
     Outcome act(Client& client, const OpenMany& call);
     Outcome act(Client& client, const Detach& call);
     Outcome act(Client& client, const Publish& call);
+    Outcome act(Client& client, const Resume& call);
     // handlers.cpp
     Outcome act(Client& client, const Describe& call);
     Outcome act(Client& client, const List& call);
@@ -166,7 +173,7 @@ class Handlers {
     Result<Entry*> find_any(const Target& target);
     Result<Charge> charge_or_evict(std::uint32_t uid, Resource resource, std::int64_t amount);
     std::optional<Error> check_lifetime(Client& client, const Entry* entry, std::optional<Lifetime> lifetime);
-    void watch_creator(Entry& entry);
+    [[nodiscard]] bool can_record(std::size_t segment_bytes, std::size_t attachments);
 
     Registry& registry_;
     Quota& quota_;
@@ -174,6 +181,8 @@ class Handlers {
     std::int64_t machine_bytes_;
     KeyPolicy policy_;
     Operations operations_;
+    Recorder* recorder_ = nullptr;
+    Orphans orphans_;
     bool draining_ = false;
 };
 

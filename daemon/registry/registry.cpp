@@ -49,7 +49,7 @@ Segment Entry::describe() const {
     segment.owner_gid = acl.owner_gid;
     segment.creator_uid = acl.creator_uid;
     segment.creator_gid = acl.creator_gid;
-    segment.creator_pid = creator_pid;
+    segment.creator_pid = creator_process.pid;
     segment.state = state;
     segment.sealed = sealed();
     segment.attachments = static_cast<std::int64_t>(attachments.size());
@@ -104,6 +104,15 @@ Entry& Registry::add(std::unique_ptr<Entry> entry) {
     entry->created_usec = entry->changed_usec = now_usec();
     entry->last_used = boot_usec();
     if (entry->lifetime == Lifetime::lease) entry->lease_end = entry->last_used + entry->lease_usec;
+    Entry& added = restore(std::move(entry));
+    if (recorder_) recorder_->added(added);
+    if (added.key) announce(*added.key);
+    if (added.state == State::live) watchers_.tell(Event::created, added);
+    return added;
+}
+
+Entry& Registry::restore(std::unique_ptr<Entry> entry) {
+    next_id_ = std::max(next_id_, entry->id + 1);
     Entry& added = *by_id_.emplace(entry->id, std::move(entry)).first->second;
     if (added.key) {
         try {
@@ -112,11 +121,13 @@ Entry& Registry::add(std::unique_ptr<Entry> entry) {
             by_id_.erase(added.id);
             throw;
         }
-        announce(*added.key);
     }
     relist(added);
-    if (added.state == State::live) watchers_.tell(Event::created, added);
     return added;
+}
+
+void Registry::settle(Entry& entry) {
+    if (entry.state != State::live && entry.attachments.empty()) after_detach(entry);
 }
 
 std::uint32_t Registry::fresh_attachment_id() {
@@ -126,24 +137,40 @@ std::uint32_t Registry::fresh_attachment_id() {
     return last_attachment_;
 }
 
-std::uint32_t Registry::attach(Entry& entry, HeldAttachments& holder, Access access, Charge charge) {
-    std::uint32_t id = fresh_attachment_id();
+Attachment& Registry::take_in(Entry& entry, HeldAttachments& holder, std::uint32_t id) {
     entry.attachments.reserve(entry.attachments.size() + 1);
     holder.ids_.insert(id);
-    Attachment* added = nullptr;
     try {
-        added = &attachments_.try_emplace(id).first->second;
+        return attachments_.try_emplace(id).first->second;
     } catch (...) {
         holder.ids_.erase(id);
         throw;
     }
-    unlist(entry);
-    entry.attached_usec = now_usec();
-    *added = {id, &entry, &holder, access, *entry.attached_usec, entry.attachments.size(), std::move(charge)};
-    entry.attachments.push_back(added);
-    relist(entry);
+}
+
+std::uint32_t Registry::attach(Entry& entry, HeldAttachments& holder, Access access, Charge charge) {
+    std::uint32_t id = fresh_attachment_id();
+    std::int64_t now = now_usec();
+    restore(entry, holder, id, access, now, std::move(charge));
+    entry.attached_usec = now;
+    if (recorder_) recorder_->attached(*entry.attachments.back());
     if (entry.state == State::live) watchers_.tell(Event::attached, entry);
     return id;
+}
+
+void Registry::restore(Entry& entry, HeldAttachments& holder, std::uint32_t id, Access access, std::int64_t since_usec,
+                       Charge charge) {
+    Attachment& added = take_in(entry, holder, id);
+    unlist(entry);
+    added = {id, &entry, &holder, access, since_usec, entry.attachments.size(), std::move(charge)};
+    entry.attachments.push_back(&added);
+    relist(entry);
+}
+
+void Registry::hand_over(std::uint32_t attachment, HeldAttachments& from, HeldAttachments& to) {
+    to.ids_.insert(attachment);
+    from.ids_.erase(attachment);
+    attachments_.at(attachment).holder = &to;
 }
 
 void Registry::detach(HeldAttachments& holder, std::uint32_t attachment) {
@@ -158,14 +185,19 @@ void Registry::detach(HeldAttachments& holder, std::uint32_t attachment) {
     entry.attachments[place] = last;
     last->place = place;
     entry.attachments.pop_back();
-    attachments_.erase(found);
     entry.detached_usec = now_usec();
     entry.last_used = boot_usec();
+    if (recorder_) recorder_->detached(found->second);
+    attachments_.erase(found);
     relist(entry);
+    if (entry.state == State::live) watchers_.tell(Event::detached, entry);
+    after_detach(entry);
+}
 
+// What lived only for its attachments goes with the last of them.
+void Registry::after_detach(Entry& entry) {
     bool staging_ends = entry.state == State::staged && entry.attachments.empty();
     bool lifetime_ends = entry.lifetime == Lifetime::attached && entry.attachments.empty();
-    if (entry.state == State::live) watchers_.tell(Event::detached, entry);
     if (staging_ends) {
         remove(entry);
     } else if (lifetime_ends && entry.state != State::deleted) {
@@ -187,6 +219,7 @@ void Registry::remove(Entry& entry, Event why) {
     entry.staged_charge.release();
     entry.creator_watch.reset();
     touch(entry);
+    if (recorder_) recorder_->deleted(entry);
     if (was_live) watchers_.tell(why, entry);
     forget_key(entry);
     if (entry.attachments.empty()) erase(entry);
@@ -195,24 +228,30 @@ void Registry::remove(Entry& entry, Event why) {
 void Registry::publish(Entry& entry, std::string key) {
     assert(entry.state == State::staged);
     entry.key = std::move(key);
+    Entry* replaced = nullptr;
     auto [place, is_free] = by_key_.try_emplace(*entry.key, &entry);
     if (!is_free) {
-        Entry& replaced = *place->second;
+        replaced = place->second;
         // The map's view must point into the entry that stays.
         by_key_.erase(place);
         by_key_.emplace(*entry.key, &entry);
-        unlist(replaced);
-        replaced.state = State::deleted;
-        replaced.creator_watch.reset();
-        touch(replaced);
-        watchers_.tell(Event::replaced, replaced);
-        replaced.key.reset();
-        if (replaced.attachments.empty()) erase(replaced);
+        unlist(*replaced);
+        replaced->state = State::deleted;
+        replaced->creator_watch.reset();
+        touch(*replaced);
+        watchers_.tell(Event::replaced, *replaced);
+        replaced->key.reset();
     }
     entry.state = State::live;
     entry.staged_charge.release();
     touch(entry);
     relist(entry);
+    if (recorder_) {
+        JournalGroup both_or_none(recorder_->journal());
+        if (replaced) recorder_->deleted(*replaced);
+        recorder_->changed(entry);
+    }
+    if (replaced && replaced->attachments.empty()) erase(*replaced);
     announce(*entry.key);
     watchers_.tell(Event::published, entry);
 }
@@ -221,16 +260,19 @@ void Registry::renew(Entry& entry) {
     unlist(entry);
     entry.lease_end = boot_usec() + entry.lease_usec;
     relist(entry);
+    if (recorder_) recorder_->renewed(entry);
 }
 
 void Registry::sealed(Entry& entry) {
     touch(entry);
+    if (recorder_) recorder_->changed(entry);
     if (entry.state == State::live) watchers_.tell(Event::sealed, entry);
 }
 
 void Registry::resize(Entry& entry, std::int64_t size_bytes) {
     entry.size_bytes = size_bytes;
     touch(entry);
+    if (recorder_) recorder_->changed(entry);
     if (entry.state == State::live) watchers_.tell(Event::resized, entry);
 }
 
@@ -297,7 +339,9 @@ void Registry::forget_key(Entry& entry) {
 }
 
 void Registry::erase(Entry& entry) {
-    Remains remains{std::move(entry.memory), std::move(entry.segment_charge), std::move(entry.bytes_charge)};
+    if (recorder_) recorder_->lingers(entry);
+    Remains remains{std::move(entry.kept), std::move(entry.memory), std::move(entry.segment_charge),
+                    std::move(entry.bytes_charge)};
     by_id_.erase(entry.id);
     if (release_) release_(std::move(remains));
 }

@@ -2,6 +2,7 @@
 // state whole. One thread; no descriptors but through Memory.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -18,6 +19,7 @@
 #include "memory.hpp"
 #include "policy.hpp"
 #include "quota.hpp"
+#include "recorder.hpp"
 #include "result.hpp"
 #include "types.hpp"
 #include "watchers.hpp"
@@ -37,13 +39,13 @@ struct Entry {
     std::optional<std::string> key;
     std::optional<std::string> staged_key;  // the one to publish under, if it was named at creation
     Acl acl;
-    std::int32_t creator_pid = 0;
     State state = State::live;
     Lifetime lifetime = Lifetime::persistent;
     std::int64_t lease_usec = 0;  // with Lifetime::lease
     std::int64_t lease_end = 0;   // of boot_usec()
     bool evictable = false;
     std::int64_t last_used = 0;                  // of boot_usec(): the last end of an attachment, or the creation
+    ProcessId creator_process;
     std::weak_ptr<void> creator;                 // the creating process, as long as something watches it
     std::shared_ptr<void> creator_watch;         // with Lifetime::creator
     std::vector<const Attachment*> attachments;  // in no order
@@ -57,6 +59,7 @@ struct Entry {
     std::int64_t capacity_bytes = 0;
     Reserve reserve = Reserve::allocate;
     std::weak_ptr<void> resizing;  // there while a Resize is under way
+    Kept kept;                     // given up after the memory
     Charge segment_charge;
     Charge bytes_charge;
     Charge staged_charge;  // while staged
@@ -72,17 +75,19 @@ struct Entry {
 class HeldAttachments {
   public:
     /// Whose connection it is.
-    HeldAttachments(std::int32_t pid, std::uint32_t uid) : pid_(pid), uid_(uid) {}
+    HeldAttachments(ProcessId process, std::uint32_t uid) : process_(process), uid_(uid) {}
     HeldAttachments(const HeldAttachments&) = delete;
     HeldAttachments& operator=(const HeldAttachments&) = delete;
 
     [[nodiscard]] bool holds(std::uint32_t attachment) const { return ids_.contains(attachment); }
-    [[nodiscard]] std::int32_t pid() const { return pid_; }
+    [[nodiscard]] bool empty() const { return ids_.empty(); }
+    [[nodiscard]] std::int32_t pid() const { return process_.pid; }
+    [[nodiscard]] ProcessId process() const { return process_; }
     [[nodiscard]] std::uint32_t uid() const { return uid_; }
 
   private:
     friend class Registry;
-    std::int32_t pid_;
+    ProcessId process_;
     std::uint32_t uid_;
     std::unordered_set<std::uint32_t> ids_;
 };
@@ -100,6 +105,7 @@ struct Attachment {
 
 /// What a segment that is gone leaves behind: memory that others may still have mapped, and what it is charged as.
 struct Remains {
+    Kept kept;  // given up last
     std::shared_ptr<Memory> memory;
     Charge segment_charge;
     Charge bytes_charge;
@@ -124,11 +130,26 @@ class Registry {
     /// Takes a segment in and gives it its id and times. A key that it brings must be free; the caller has looked.
     Entry& add(std::unique_ptr<Entry> entry);
 
+    /// Takes a segment over from an earlier process, with the id and the times that it had. Its key must be free.
+    Entry& restore(std::unique_ptr<Entry> entry);
+    /// Likewise an attachment.
+    void restore(Entry& entry, HeldAttachments& holder, std::uint32_t id, Access access, std::int64_t since_usec,
+                 Charge charge);
+    /// No id below this one is given any more.
+    void raise_next_id(std::int64_t id) { next_id_ = std::max(next_id_, id); }
+    [[nodiscard]] std::int64_t next_id() const { return next_id_; }
+    /// Lets a segment go that was restored, is deleted or staged, and has no attachments.
+    void settle(Entry& entry);
+    /// Whom to tell of every change; null for nobody.
+    void record_to(Recorder* recorder) { recorder_ = recorder; }
+
     /// Begins an attachment and returns its id.
     std::uint32_t attach(Entry& entry, HeldAttachments& holder, Access access, Charge charge);
     /// Ends one attachment of this holder. Segments that lived only for it go.
     void detach(HeldAttachments& holder, std::uint32_t attachment);
     void detach_all(HeldAttachments& holder);
+    /// Gives an attachment to another holder.
+    void hand_over(std::uint32_t attachment, HeldAttachments& from, HeldAttachments& to);
 
     /// Takes key and visibility away. The entry goes now, or with its last attachment. why: deleted, expired or evicted.
     void remove(Entry& entry, Event why = Event::deleted);
@@ -141,6 +162,7 @@ class Registry {
         change(entry);
         touch(entry);
         relist(entry);
+        if (recorder_) recorder_->changed(entry);
         watchers_.tell(Event::changed, entry);
     }
     /// Begins the lease anew.
@@ -184,6 +206,8 @@ class Registry {
 
   private:
     void erase(Entry& entry);
+    Attachment& take_in(Entry& entry, HeldAttachments& holder, std::uint32_t id);
+    void after_detach(Entry& entry);
     void forget_key(Entry& entry);
     void announce(const std::string& key);
     void touch(Entry& entry);
@@ -193,6 +217,7 @@ class Registry {
 
     std::function<void(Remains)> release_;
     std::function<void()> lease_changed_;
+    Recorder* recorder_ = nullptr;
     std::int64_t next_id_;
     std::uint32_t last_attachment_;
     std::map<std::int64_t, std::unique_ptr<Entry>> by_id_;

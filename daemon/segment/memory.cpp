@@ -45,33 +45,71 @@ unsigned memfd_flags(HugePages kind) {
     return flags;
 }
 
+Result<UniqueFd> reopen(int fd, Access access, std::int64_t size) {
+    char path[sizeof "/proc/self/fd/" + 11];
+    std::snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    UniqueFd opened(::open(path, (access == Access::write ? O_RDWR : O_RDONLY) | O_CLOEXEC));
+    if (!opened) return refusal(errno, size);
+    return opened;
+}
+
+Result<UniqueFd> make_file(const std::string& name, HugePages kind, std::int64_t size) {
+    UniqueFd fd(::memfd_create(name.c_str(), memfd_flags(kind)));
+    bool is_pooled = Placement{kind}.is_pooled();
+    if (!fd && is_pooled && (errno == ENODEV || errno == EINVAL)) return Error::placement_unavailable(setting_of(kind));
+    if (!fd) return refusal(errno, size);
+    if (::fchmod(fd.get(), 0600) != 0) return refusal(errno, size);
+    // The descriptor that memfd_create(2) gives could never take the lease that in_use() asks for; a second one can.
+    return reopen(fd.get(), Access::write, size);
+}
+
 }  // namespace
 
-Result<Memory> Memory::create(std::string_view name, std::int64_t size, MemoryOptions options) {
+Result<Memory> Memory::create(std::string_view name, std::int64_t size, MemoryOptions options, UniqueFd blank) {
     Placement& placement = options.placement;
-    UniqueFd fd(::memfd_create(memfd_name(name).c_str(), memfd_flags(placement.huge_pages)));
-    if (!fd && placement.is_pooled() && (errno == ENODEV || errno == EINVAL)) {
-        return Error::placement_unavailable(setting_of(placement.huge_pages));
-    }
-    if (!fd) return refusal(errno, size);
     if (placement.is_pooled()) size = in_whole_pages(size, placement.huge_pages);
-    if (::ftruncate(fd.get(), size) != 0) return refusal(errno, size);
-    if (::fchmod(fd.get(), 0600) != 0) return refusal(errno, size);
+    if (!blank) {
+        auto made = make_file(memfd_name(name), placement.huge_pages, size);
+        if (!made) return std::move(made).error();
+        blank = *std::move(made);
+    }
+    if (::ftruncate(blank.get(), size) != 0) return refusal(errno, size);
     int seals = F_SEAL_SHRINK | F_SEAL_GROW | (options.sealable ? 0 : F_SEAL_SEAL);
-    if (::fcntl(fd.get(), F_ADD_SEALS, seals) != 0) return refusal(errno, size);
-    if (auto bound = bind_to(placement.numa_nodes, fd.get(), size); !bound) return std::move(bound).error();
-    // The descriptor that memfd_create(2) gives could never take the lease that in_use() asks for; a second one can.
-    auto kept = Memory(std::move(fd), size, {}).grant(Access::write);
-    if (!kept) return std::move(kept).error();
-    return Memory(*std::move(kept), size, std::move(placement));
+    if (::fcntl(blank.get(), F_ADD_SEALS, seals) != 0) return refusal(errno, size);
+    if (auto bound = bind_to(placement.numa_nodes, blank.get(), size); !bound) return std::move(bound).error();
+    return Memory(std::move(blank), size, std::move(placement));
+}
+
+Result<UniqueFd> Memory::blank() {
+    return make_file("shmd", HugePages::none, 0);
+}
+
+bool Memory::is_blank(int fd) {
+    struct stat status {};
+    return ::fstat(fd, &status) == 0 && status.st_size == 0 && ::fcntl(fd, F_GET_SEALS) == 0;
+}
+
+std::optional<Memory> Memory::adopt(UniqueFd fd, std::int64_t size, Placement placement) {
+    constexpr int needed = F_SEAL_SHRINK | F_SEAL_GROW;
+    if (placement.is_pooled()) size = in_whole_pages(size, placement.huge_pages);
+    struct stat status {};
+    if (::fstat(fd.get(), &status) != 0 || status.st_size != size) return std::nullopt;
+    int seals = ::fcntl(fd.get(), F_GET_SEALS);
+    if (seals < 0 || (seals & needed) != needed) return std::nullopt;
+    Memory memory(std::move(fd), size, std::move(placement));
+    // The lease that in_use() takes for a moment is the file's, and outlives a process that is killed in that moment.
+    (void)::fcntl(memory.fd_.get(), F_SETLEASE, F_UNLCK);
+    return memory;
+}
+
+Result<UniqueFd> Memory::duplicate() const {
+    UniqueFd copy(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
+    if (!copy) return refusal(errno, size_);
+    return copy;
 }
 
 Result<UniqueFd> Memory::grant(Access access) const {
-    char path[sizeof "/proc/self/fd/" + 11];
-    std::snprintf(path, sizeof path, "/proc/self/fd/%d", fd_.get());
-    UniqueFd granted(::open(path, (access == Access::write ? O_RDWR : O_RDONLY) | O_CLOEXEC));
-    if (!granted) return refusal(errno, size_);
-    return granted;
+    return reopen(fd_.get(), access, size_);
 }
 
 Result<void> Memory::seal() {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "placement.hpp"
@@ -21,7 +22,20 @@ class Memory {
   public:
     /// Makes `size` bytes (at least 1) of zeros, of which none is reserved yet. The name shows in /proc/PID/maps.
     /// The inode is made 0600, so that only this daemon's user can re-open a grant with more than it was granted.
-    static Result<Memory> create(std::string_view name, std::int64_t size, MemoryOptions options = {});
+    /// blank: what to make it of, with another name then; not for pooled huge pages.
+    static Result<Memory> create(std::string_view name, std::int64_t size, MemoryOptions options = {}, UniqueFd blank = {});
+
+    /// A file of no bytes, of which create() can make memory.
+    static Result<UniqueFd> blank();
+    /// True when it is such a file, and nothing has been made of it yet.
+    [[nodiscard]] static bool is_blank(int fd);
+
+    /// Memory that create() made in an earlier process, from the descriptor that this one has been given. Nothing when
+    /// it is not of this size or not sealed as it should be.
+    static std::optional<Memory> adopt(UniqueFd fd, std::int64_t size, Placement placement);
+
+    /// The same open file once more, for who keeps it beyond this process. in_use() does not count it.
+    [[nodiscard]] Result<UniqueFd> duplicate() const;
 
     /// A new descriptor that allows just this. Refuses with QuotaExceeded{fileDescriptors} when there are no more.
     [[nodiscard]] Result<UniqueFd> grant(Access access) const;

@@ -24,6 +24,7 @@ LeaseTimer::LeaseTimer(asio::io_context& loop, Registry& registry) : registry_(r
 
 void LeaseTimer::start() {
     registry_.on_lease_change([this] { arm(); });
+    arm();
     wait();
 }
 

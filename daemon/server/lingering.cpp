@@ -9,13 +9,15 @@ void Lingering::take(Remains remains) {
     if (!free(remains)) kept_.push_back(std::move(remains));
 }
 
-void Lingering::look() {
+bool Lingering::look() {
+    const std::size_t before = kept_.size();
     auto looks = std::min<std::size_t>(kept_.size(), looks_a_turn);
     for (; looks > 0; looks--) {
         Remains remains = std::move(kept_.front());
         kept_.pop_front();
         take(std::move(remains));
     }
+    return kept_.size() < before;
 }
 
 bool Lingering::free(Remains& remains) {

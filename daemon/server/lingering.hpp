@@ -17,8 +17,8 @@ class Lingering {
     /// Frees what nobody has any more, at once; keeps the rest.
     void take(Remains remains);
 
-    /// Looks at some of what is kept, in turn. Call it every so often.
-    void look();
+    /// Looks at some of what is kept, in turn. Call it every so often. True when something was freed.
+    bool look();
 
     /// How often to call look(), and how many it looks at.
     static constexpr std::chrono::milliseconds interval{100};

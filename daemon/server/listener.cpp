@@ -122,14 +122,18 @@ Listener Listener::make(Endpoint endpoint, const std::string& path, mode_t mode,
     return listener;
 }
 
-std::vector<Listener> Listener::from_systemd() {
+Listener::Passed Listener::from_systemd() {
     char** names = nullptr;
     int count = ::sd_listen_fds_with_names(/*unset_environment=*/1, &names);
     if (count < 0) fail("cannot take the sockets from systemd", -count);
-    std::vector<Listener> listeners;
+    Passed passed;
     for (int i = 0; i < count; i++) {
         UniqueFd fd(SD_LISTEN_FDS_START + i);
         std::string name = names && names[i] ? names[i] : "";
+        if (auto slot = FdStore::slot_named(name)) {
+            passed.stored.emplace(*slot, std::move(fd));
+            continue;
+        }
         std::string path = path_of(fd.get());
         auto endpoint = endpoint_named(name);
         if (!endpoint) endpoint = endpoint_named(path);
@@ -139,11 +143,11 @@ std::vector<Listener> Listener::from_systemd() {
         }
         refuse_descriptors(fd.get());
         ::fcntl(fd.get(), F_SETFL, ::fcntl(fd.get(), F_GETFL) | O_NONBLOCK);
-        listeners.push_back(Listener(*endpoint, path, std::move(fd)));
+        passed.listeners.push_back(Listener(*endpoint, path, std::move(fd)));
     }
     for (int i = 0; i < count && names; i++) std::free(names[i]);
     std::free(names);
-    return listeners;
+    return passed;
 }
 
 Listener::~Listener() {

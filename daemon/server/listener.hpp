@@ -4,10 +4,12 @@
 
 #include <sys/types.h>
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "fd_store.hpp"
 #include "messages.hpp"
 #include "unique_fd.hpp"
 
@@ -20,9 +22,14 @@ class Listener {
     /// directory are not made. Throws std::runtime_error with a text for people.
     static Listener make(Endpoint endpoint, const std::string& path, mode_t mode, std::optional<gid_t> group);
 
-    /// The sockets that systemd passed, told apart by FileDescriptorName= or else by their paths. Empty without
-    /// systemd.
-    static std::vector<Listener> from_systemd();
+    /// What a service manager passed.
+    struct Passed {
+        /// Told apart by FileDescriptorName= or else by their paths.
+        std::vector<Listener> listeners;
+        /// What it kept for us in its store.
+        std::map<Slot, UniqueFd> stored;
+    };
+    static Passed from_systemd();
 
     Listener(Listener&& other) noexcept = default;
     Listener& operator=(Listener&&) = delete;

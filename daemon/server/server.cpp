@@ -5,6 +5,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <asio/co_spawn.hpp>
 #include <asio/post.hpp>
 #include <asio/redirect_error.hpp>
@@ -40,7 +41,7 @@ Server::Server(const ServerOptions& options)
     : options_(options),
       quota_(options.settings.limits, ::geteuid()),
       lingering_(workers_),
-      registry_([this](Remains remains) { lingering_.take(std::move(remains)); }),
+      registry_([this](Remains remains) { take(std::move(remains)); }),
       handlers_(registry_, quota_, options.settings.policy),
       context_{handlers_, quota_, workers_, log_},
       processes_(loop_.get_executor()),
@@ -51,12 +52,51 @@ Server::Server(const ServerOptions& options)
       leases_(loop_, registry_) {
     apply(options.settings);
     handlers_.set_operations({[this](std::int32_t pid) { return disconnect(pid); }, [this] { return reload(); },
-                              [](const std::string& level) { spdlog::set_level(spdlog::level::from_str(level)); }});
+                              [](const std::string& level) { spdlog::set_level(spdlog::level::from_str(level)); },
+                              [this] { return lingering_.look(); }});
+}
+
+Server::Keeping::Keeping(std::size_t capacity, asio::io_context& loop, Registry& registry)
+    : store(capacity, [&loop](std::function<void()> run) { asio::post(loop, std::move(run)); }),
+      blanks(store),
+      recorder(registry, store, blanks) {}
+
+// What is kept stays, whatever is destroyed here.
+Server::~Server() {
+    if (keeping_) keeping_->recorder.close();
+}
+
+void Server::keep_segments(const std::string& directory, std::size_t capacity, StoredFds stored) {
+    processes_.note_starts();
+    JournalImage image = JournalImage::read(directory);
+    if (!image.found.existed && !stored.empty()) {
+        spdlog::warn("{} descriptors were passed back, but there is no journal in {}", stored.size(), directory);
+    }
+    if (image.found.damaged_bytes > 0) {
+        spdlog::error("{} bytes of the journal in {} are damaged and were passed over", image.found.damaged_bytes, directory);
+    }
+    keeping_.emplace(capacity, loop_, registry_);
+    Keeping& keeping = *keeping_;
+    Restoration restoration({keeping.store, keeping.blanks, keeping.recorder, registry_, quota_, handlers_, processes_});
+    restoration.restore(std::move(image), std::move(stored));
+    keeping.recorder.start(directory);
+    registry_.record_to(&keeping.recorder);
+    handlers_.keep_with(&keeping.recorder);
+    restoration.settle();
+    keeping.blanks.fill();
+    apply(options_.settings);
+    spdlog::info("segments survive a restart: {} taken up with {} attachments of {} processes, {} lost",
+                 restoration.segments, restoration.attachments, handlers_.orphans().processes(), restoration.lost);
 }
 
 void Server::apply(const Settings& settings) {
     options_.settings = settings;
-    quota_.set_limits(settings.limits);
+    Limits limits = settings.limits;
+    if (keeping_) {
+        auto& segments = limits.total[static_cast<std::size_t>(Resource::segments)];
+        segments = std::min(segments, static_cast<std::int64_t>(keeping_->store.capacity() - BlankPool::full));
+    }
+    quota_.set_limits(limits);
     handlers_.set_policy(settings.policy);
     spdlog::set_level(spdlog::level::from_str(settings.log_level));
 }
@@ -90,6 +130,13 @@ int Server::disconnect(std::int32_t pid) {
     return connections;
 }
 
+void Server::take(Remains remains) {
+    bool was_empty = lingering_.empty();
+    lingering_.take(std::move(remains));
+    // Looked at from now on at short intervals.
+    if (was_empty && !lingering_.empty()) memory_timer_.cancel();
+}
+
 // Gives back what deleted segments held once nobody has it mapped any more, and drops the evictable before the machine
 // runs out of memory.
 asio::awaitable<void> Server::look_after_memory() {
@@ -118,6 +165,7 @@ void Server::run(std::vector<Listener> listeners) {
     asio::co_spawn(loop_, look_after_memory(), rethrow);
     await_hangup();
     leases_.start();
+    if (!keeping_) spdlog::info("segments end with this process: no service manager keeps them");
     spdlog::info("ready");
     ::sd_notify(0, "READY=1");
     // What gets out of a handler is a bug: better to end here than to go on with a state that nobody knows.
@@ -127,6 +175,7 @@ void Server::run(std::vector<Listener> listeners) {
 void Server::stop(int signal) {
     spdlog::info("{} received, stopping with {} segments", ::strsignal(signal), registry_.size());
     ::sd_notify(0, "STOPPING=1");
+    if (keeping_) keeping_->recorder.close();
     // Everything that waits is told to end; the loop returns when the last has.
     for (auto& acceptor : acceptors_) acceptor->close();
     stopping_ = true;
@@ -135,6 +184,7 @@ void Server::stop(int signal) {
     asio::error_code ignored;
     hangup_.cancel(ignored);
     leases_.stop();
+    processes_.stop();
     for (const auto& session : sessions_) session->close();
 }
 

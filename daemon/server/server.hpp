@@ -22,6 +22,7 @@
 #include "process_watch.hpp"
 #include "quota.hpp"
 #include "registry.hpp"
+#include "restoration.hpp"
 #include "session.hpp"
 #include "workers.hpp"
 
@@ -46,8 +47,13 @@ class Server {
   public:
     /// From here on SIGTERM and SIGINT are caught.
     explicit Server(const ServerOptions& options);
+    ~Server();
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
+
+    /// Keeps segments beyond this process from now on: up to so many in the service manager's store, the journal in this
+    /// directory. Takes up what an earlier daemon left. To be called before run(). Throws std::runtime_error.
+    void keep_segments(const std::string& directory, std::size_t capacity, StoredFds stored);
 
     /// Serves on these until SIGTERM or SIGINT. Tells systemd when it is ready and when it stops.
     void run(std::vector<Listener> listeners);
@@ -65,6 +71,7 @@ class Server {
     std::optional<std::string> reload();
     int disconnect(std::int32_t pid);
     void await_hangup();
+    void take(Remains remains);
     asio::awaitable<void> look_after_memory();
     void stop(int signal);
 
@@ -73,6 +80,13 @@ class Server {
     LogLimit log_;
     Quota quota_;
     Workers workers_;
+    struct Keeping {
+        Keeping(std::size_t capacity, asio::io_context& loop, Registry& registry);
+        FdStore store;
+        BlankPool blanks;
+        Recorder recorder;
+    };
+    std::optional<Keeping> keeping_;  // outlives all that is kept
     Lingering lingering_;
     Registry registry_;
     Handlers handlers_;

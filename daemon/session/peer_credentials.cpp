@@ -5,6 +5,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <fstream>
+#include <sstream>
+#include <string>
 #include <system_error>
 
 #ifndef SO_PEERPIDFD
@@ -46,9 +49,28 @@ UniqueFd open_peer_pidfd(int socket, const Peer& peer) {
     socklen_t length = sizeof fd;
     if (::getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &fd, &length) == 0) return UniqueFd(fd);
     if (errno != ENOPROTOOPT) fail("getsockopt(SO_PEERPIDFD)");
-    fd = static_cast<int>(::syscall(SYS_pidfd_open, peer.pid, 0));
-    if (fd < 0) fail("pidfd_open");
-    return UniqueFd(fd);
+    UniqueFd found = open_pidfd(peer.pid);
+    if (!found) fail("pidfd_open");
+    return found;
+}
+
+UniqueFd open_pidfd(std::int32_t pid) {
+    return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+}
+
+std::uint64_t start_of_process(std::int32_t pid) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+    std::string line;
+    std::getline(file, line);
+    // The program's name, in parentheses, may hold anything; field 3 comes behind it.
+    std::size_t name_end = line.rfind(')');
+    if (name_end == std::string::npos) return 0;
+    std::istringstream fields(line.substr(name_end + 1));
+    std::string skipped;
+    for (int field = 3; field < 22; field++) fields >> skipped;
+    std::uint64_t start = 0;
+    fields >> start;
+    return start;
 }
 
 }  // namespace shmd

@@ -12,4 +12,10 @@ namespace shmd {
 /// A descriptor that becomes readable when the peer's process dies. Throws std::system_error; ESRCH when it has died.
 [[nodiscard]] UniqueFd open_peer_pidfd(int socket, const Peer& peer);
 
+/// The same for any process of this pid namespace; empty when there is none of this id.
+[[nodiscard]] UniqueFd open_pidfd(std::int32_t pid);
+
+/// When it started, in clock ticks since boot (proc(5), /proc/PID/stat, field 22); 0 when that cannot be told.
+[[nodiscard]] std::uint64_t start_of_process(std::int32_t pid);
+
 }  // namespace shmd

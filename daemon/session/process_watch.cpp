@@ -27,8 +27,9 @@ Found find_process(int socket, const Peer& peer) try {
 
 }  // namespace
 
-ProcessWatch::ProcessWatch(const asio::any_io_executor& executor, UniqueFd pidfd, bool alive)
-    : pidfd_(executor), thought_alive_(alive) {
+ProcessWatch::ProcessWatch(const asio::any_io_executor& executor, ProcessId process, UniqueFd pidfd, bool alive)
+    : process_(process),
+      pidfd_(executor), thought_alive_(alive) {
     if (!pidfd) return;
     pidfd_.assign(pidfd.get());
     (void)pidfd.release();
@@ -42,6 +43,11 @@ void ProcessWatch::start() {
         self->thought_alive_ = false;
         self->tell_of_death();
     });
+}
+
+void ProcessWatch::stop() {
+    asio::error_code ignored;
+    pidfd_.close(ignored);
 }
 
 // In the list as long as somebody keeps it and the process lives.
@@ -90,7 +96,8 @@ std::shared_ptr<ProcessWatch> ProcessWatches::watch(int socket, const Peer& peer
         if (auto known = place->second.lock(); known && known->process_lives()) return known;
     }
     Found found = find_process(socket, peer);
-    auto fresh = std::make_shared<ProcessWatch>(executor_, std::move(found.pidfd), found.alive);
+    ProcessId process{peer.pid, notes_starts_ && found.pidfd ? start_of_process(peer.pid) : 0};
+    auto fresh = std::make_shared<ProcessWatch>(executor_, process, std::move(found.pidfd), found.alive);
     fresh->start();
     if (peer.pid == 0) return fresh;
     by_pid_[peer.pid] = fresh;
@@ -99,6 +106,28 @@ std::shared_ptr<ProcessWatch> ProcessWatches::watch(int socket, const Peer& peer
         sweep_at_ = 64 + 2 * by_pid_.size();
     }
     return fresh;
+}
+
+void ProcessWatches::stop() {
+    for (const auto& [pid, weak] : by_pid_) {
+        if (auto watch = weak.lock()) watch->stop();
+    }
+}
+
+std::shared_ptr<ProcessWatch> ProcessWatches::find(ProcessId process) {
+    if (process.pid == 0 || process.start == 0) return nullptr;
+    if (auto place = by_pid_.find(process.pid); place != by_pid_.end()) {
+        auto known = place->second.lock();
+        if (known && known->process() == process && known->process_lives()) return known;
+    }
+    UniqueFd pidfd = open_pidfd(process.pid);
+    // In this order: while the descriptor's process lives, the id is its.
+    if (!pidfd || start_of_process(process.pid) != process.start) return nullptr;
+    auto found = std::make_shared<ProcessWatch>(executor_, process, std::move(pidfd), true);
+    if (!found->process_lives()) return nullptr;
+    found->start();
+    by_pid_[process.pid] = found;
+    return found;
 }
 
 }  // namespace shmd

@@ -20,12 +20,15 @@ class ProcessWatch : public ProcessLife, public std::enable_shared_from_this<Pro
     using Callback = std::function<void()>;
 
     /// pidfd: empty for a process that is dead already, and for one that cannot be watched.
-    ProcessWatch(const asio::any_io_executor& executor, UniqueFd pidfd, bool alive);
+    ProcessWatch(const asio::any_io_executor& executor, ProcessId process, UniqueFd pidfd, bool alive);
 
     /// Also keeps the watch going as long as the caller keeps what it gets.
     std::shared_ptr<void> when_dead(Callback died) override;
+    [[nodiscard]] ProcessId process() const override { return process_; }
 
     void start();
+    /// Tells of no death any more.
+    void stop();
     /// False once the death is known here.
     [[nodiscard]] bool thought_alive() const { return thought_alive_; }
     /// Asks the kernel.
@@ -34,6 +37,7 @@ class ProcessWatch : public ProcessLife, public std::enable_shared_from_this<Pro
   private:
     void tell_of_death();
 
+    ProcessId process_;
     asio::posix::stream_descriptor pidfd_;
     struct Registration;
     std::list<Registration*> registrations_;
@@ -45,14 +49,25 @@ class ProcessWatches {
   public:
     explicit ProcessWatches(asio::any_io_executor executor) : executor_(std::move(executor)) {}
 
+    /// From here on processes are told apart by their start too, for a later daemon to know them again.
+    void note_starts() { notes_starts_ = true; }
+
     /// The watch of the process that connected this socket. Throws std::system_error, such as when there are no more
     /// descriptors.
     std::shared_ptr<ProcessWatch> watch(int socket, const Peer& peer);
+
+    /// Ends all watches: from here on nothing of them keeps the event loop going.
+    void stop();
+
+    /// The watch of a process that an earlier daemon knew; null when it is dead, or cannot be told from another. Throws
+    /// std::system_error.
+    std::shared_ptr<ProcessWatch> find(ProcessId process);
 
   private:
     asio::any_io_executor executor_;
     std::unordered_map<std::int32_t, std::weak_ptr<ProcessWatch>> by_pid_;
     std::size_t sweep_at_ = 64;
+    bool notes_starts_ = false;
 };
 
 }  // namespace shmd

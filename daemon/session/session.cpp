@@ -245,6 +245,27 @@ asio::awaitable<Result<void>> Session::carry_out(MemoryWork& work) {
     co_return stepped;
 }
 
+// Until the service manager has all of its memory. Ends early only when this daemon does.
+asio::awaitable<Result<void>> Session::keep(Creation& creation) {
+    struct Wait {
+        explicit Wait(const asio::any_io_executor& executor) : timer(executor, asio::steady_timer::time_point::max()) {}
+        asio::steady_timer timer;
+        bool over = false;
+    };
+    auto wait = std::make_shared<Wait>(socket_.get_executor());
+    std::function<void()> done = [wait] {
+        wait->over = true;
+        wait->timer.cancel();
+    };
+    auto begun = context_.handlers.keep(creation, done);
+    if (!begun) co_return begun;
+    while (!wait->over) {
+        asio::error_code ignored;
+        co_await wait->timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    }
+    co_return begun;
+}
+
 asio::awaitable<Outcome> Session::create(std::unique_ptr<Creation> creation) {
     // Whether it becomes a segment or not, what is large is not freed here.
     std::vector<std::shared_ptr<Memory>> memories;
@@ -257,6 +278,11 @@ asio::awaitable<Outcome> Session::create(std::unique_ptr<Creation> creation) {
         if (!done) outcome = std::move(done).error();
         reserved = reserved && segment.reservation->done();
         if (!reserved) break;
+    }
+    if (reserved && context_.handlers.must_keep(*creation)) {
+        auto kept = co_await keep(*creation);
+        if (!kept) outcome = std::move(kept).error();
+        reserved = kept.has_value();
     }
     peer_gone_ = hung_up();
     if (reserved && !peer_gone_) outcome = context_.handlers.finish(client_, std::move(creation));

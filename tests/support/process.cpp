@@ -104,6 +104,24 @@ void set_standard_fds(const SpawnOptions& options) {
     ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
 }
 
+// As a service manager does: from 3 on, and told in the environment. Text that the parent has made room for takes the pid.
+void pass_listen_fds(const std::vector<int>& fds, std::vector<std::string>& environment) {
+    if (fds.empty()) return;
+    constexpr int first = 3;
+    int count = static_cast<int>(fds.size());
+    std::vector<int> copies;
+    for (int fd : fds) {
+        copies.push_back(::fcntl(fd, F_DUPFD_CLOEXEC, first + count));
+        if (copies.back() < 0) give_up("fcntl");
+    }
+    for (int i = 0; i < count; i++) {
+        if (::dup2(copies[static_cast<std::size_t>(i)], first + i) < 0) give_up("dup2");
+    }
+    for (std::string& variable : environment) {
+        if (variable.starts_with("LISTEN_PID=")) std::snprintf(variable.data(), variable.size() + 1, "LISTEN_PID=%d", ::getpid());
+    }
+}
+
 [[noreturn]] void run_body(const std::function<int(Turns&)>& body, int socket) {
     int status = exception_status;
     try {
@@ -237,7 +255,12 @@ void OwnedProcess::kill_and_reap() noexcept {
 // ---- Programs ----
 
 OwnedProcess spawn(const std::vector<std::string>& arguments, const SpawnOptions& options) {
-    std::vector<std::string> environment = merged_environment(options.environment);
+    std::vector<std::string> variables = options.environment;
+    if (!options.listen_fds.empty()) {
+        variables.push_back("LISTEN_FDS=" + std::to_string(options.listen_fds.size()));
+        variables.emplace_back("LISTEN_PID=0000000000");
+    }
+    std::vector<std::string> environment = merged_environment(variables);
     std::vector<char*> argv = pointers(arguments);
     std::vector<char*> envp = pointers(environment);
     pid_t parent = ::getpid();
@@ -246,6 +269,7 @@ OwnedProcess spawn(const std::vector<std::string>& arguments, const SpawnOptions
 
     default_signals();
     set_standard_fds(options);
+    pass_listen_fds(options.listen_fds, environment);
     set_limit(RLIMIT_NOFILE, options.nofile);
     set_limit(RLIMIT_AS, options.address_space);
     if (options.user && !become(*options.user)) give_up("change of user");

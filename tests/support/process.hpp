@@ -82,6 +82,7 @@ struct SpawnOptions {
     std::optional<unsigned long> nofile{};         // RLIMIT_NOFILE
     std::optional<unsigned long> address_space{};  // RLIMIT_AS, bytes
     int in = -1, out = -1, err = -1;               // borrowed; -1 is /dev/null
+    std::vector<int> listen_fds{};                 // borrowed; passed as sd_listen_fds(3) expects, from 3 on
 };
 
 /// Starts a program with no descriptors but its standard ones and with default signals. Exit status 127: it could not

@@ -29,6 +29,8 @@ struct ReplyTo<Open> : std::type_identity<Grant> {};
 template <>
 struct ReplyTo<Detach> : std::type_identity<Empty> {};
 template <>
+struct ReplyTo<Resume> : std::type_identity<Resumed> {};
+template <>
 struct ReplyTo<Publish> : std::type_identity<SegmentReply> {};
 template <>
 struct ReplyTo<Describe> : std::type_identity<SegmentReply> {};

@@ -84,6 +84,7 @@ inline std::vector<CallBody> sample_calls() {
             SetAttributes{{"k", std::nullopt}, 0644, 1000, 1001, Lifetime::lease, 60'000'000, true, Labels{{"a", "b"}},
                           std::vector<std::string>{"c"}, full_acl()},
             SetAttributes{{std::nullopt, 7}},
+            Resume{{1, 4294967295}},
             Renew{{"k", std::nullopt}},
             Renew{{std::nullopt, 7}},
             Seal{{"k", std::nullopt}},
@@ -109,7 +110,7 @@ inline std::vector<CallBody> sample_calls() {
 }
 
 inline Status full_status() {
-    return {"1.2.3", 99, 1'700'000'000'000'000, 1, 2, 3, 4, 5, 6, 7, 8, true};
+    return {"1.2.3", 99, 1'700'000'000'000'000, 1, 2, 3, 4, 5, 6, 7, 8, true, true};
 }
 
 inline SegmentStatusReply full_segment_status() {
@@ -151,6 +152,7 @@ inline std::string sample_reply(const std::string& method) {
     if (method == ListSegments::method || method == GetSegment::method) return encode_reply(full_segment_status());
     if (method == Disconnect::method) return encode_reply(Disconnected{2});
     if (method == Evict::method) return encode_reply(Evicted{2, 8192});
+    if (method == Resume::method) return encode_reply(Resumed{{1, 4294967295}});
     if (method == GetStatus::method) return encode_reply(full_status());
     if (method == GetUsage::method) return encode_reply(full_usage());
     FAIL("a method without a sample of its reply: " << method);

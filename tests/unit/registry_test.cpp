@@ -50,7 +50,7 @@ TEST_CASE("ids rise and are never given again") {
 
 TEST_CASE("removing frees the key at once and keeps the segment for those attached") {
     Registry registry;
-    HeldAttachments holder(1, 1);
+    HeldAttachments holder({1}, 1);
     Entry& added = registry.add(entry("a"));
     std::int64_t id = added.id;
     std::uint32_t attachment = registry.attach(added, holder, Access::read, {});
@@ -66,7 +66,7 @@ TEST_CASE("removing frees the key at once and keeps the segment for those attach
 
 TEST_CASE("attachments are counted and end together with their holder's end") {
     Registry registry;
-    HeldAttachments one(1, 1), other(2, 2);
+    HeldAttachments one({1}, 1), other({2}, 2);
     Entry& added = registry.add(entry("a"));
     CHECK_FALSE(added.describe().attached_usec);
     std::uint32_t first = registry.attach(added, one, Access::read, {});
@@ -90,7 +90,7 @@ TEST_CASE("attachments are counted and end together with their holder's end") {
 
 TEST_CASE("a segment that lives while attached goes with the last attachment") {
     Registry registry;
-    HeldAttachments one(1, 1), other(2, 2);
+    HeldAttachments one({1}, 1), other({2}, 2);
     auto made = entry("a");
     made->lifetime = Lifetime::attached;
     Entry& added = registry.add(std::move(made));
@@ -105,7 +105,7 @@ TEST_CASE("a segment that lives while attached goes with the last attachment") {
 
 TEST_CASE("a staged segment belongs to the connection that made it and goes with its last attachment") {
     Registry registry;
-    HeldAttachments creator(1, 0), other(2, 0);
+    HeldAttachments creator({1}, 0), other({2}, 0);
     Entry& added = registry.add(staged_entry());
     CHECK_FALSE(added.is_staged_by(creator));
     auto first = registry.attach(added, creator, Access::write, {});
@@ -120,7 +120,7 @@ TEST_CASE("a staged segment belongs to the connection that made it and goes with
 
 TEST_CASE("publishing gives a staged segment its key and a life of its own") {
     Registry registry;
-    HeldAttachments creator(1, 1);
+    HeldAttachments creator({1}, 1);
     Entry& added = registry.add(staged_entry());
     registry.attach(added, creator, Access::read, {});
     registry.publish(added, "table");
@@ -132,7 +132,7 @@ TEST_CASE("publishing gives a staged segment its key and a life of its own") {
 
 TEST_CASE("publishing over a key takes it from the segment that had it") {
     Registry registry;
-    HeldAttachments reader(1, 1), creator(2, 2);
+    HeldAttachments reader({1}, 1), creator({2}, 2);
     Entry& old_table = registry.add(entry("table"));
     registry.attach(old_table, reader, Access::read, {});
     Entry& new_table = registry.add(staged_entry());
@@ -160,7 +160,7 @@ TEST_CASE("a listing goes through the ids in order") {
 
 TEST_CASE("a waiter is woken when its key appears, by creation or publication, and not after its ticket") {
     Registry registry;
-    HeldAttachments creator(1, 1);
+    HeldAttachments creator({1}, 1);
     int woken = 0;
     {
         Registry::Ticket ticket(registry, "a", [&] { woken++; });
@@ -194,7 +194,7 @@ TEST_CASE("charges come back when the segment and the attachment are gone") {
     limits.per_uid.fill(100);
     Quota quota(limits, 0);
     Registry registry;
-    HeldAttachments holder(1, 1);
+    HeldAttachments holder({1}, 1);
     auto made = entry("a");
     made->segment_charge = quota.charge(1, Resource::segments, 1).value();
     made->bytes_charge = quota.charge(1, Resource::bytes, 10).value();
@@ -247,7 +247,7 @@ TEST_CASE("expiry goes on where it stopped") {
 
 TEST_CASE("what is longest out of use is evicted first, never what is attached or not evictable") {
     Registry registry;
-    HeldAttachments holder(1, 1);
+    HeldAttachments holder({1}, 1);
     Quota quota({{100, 1 << 20, 100}, {100, 1 << 20, 100}}, 0);
     auto evictable = [&](const char* key, std::uint32_t account) -> Entry& {
         auto made = entry(key);

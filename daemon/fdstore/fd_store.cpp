@@ -1,0 +1,152 @@
+#include "fd_store.hpp"
+
+#include <systemd/sd-daemon.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <utility>
+
+namespace shmd {
+namespace {
+
+constexpr std::string_view letters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+constexpr std::size_t most_letters = 3;
+constexpr std::uint64_t barrier_usec = 1'000'000;
+constexpr auto failure_pause = std::chrono::milliseconds(100);
+
+}  // namespace
+
+std::size_t FdStore::offered() {
+    const char* text = std::getenv("FDSTORE");
+    if (!text || !std::getenv("NOTIFY_SOCKET")) return 0;
+    std::size_t count = 0;
+    std::from_chars(text, text + std::strlen(text), count);
+    return std::min(count, most);
+}
+
+std::string FdStore::name_of(Slot slot) {
+    std::string name;
+    do {
+        name += letters[slot % letters.size()];
+        slot /= static_cast<Slot>(letters.size());
+    } while (slot > 0);
+    return name;
+}
+
+std::optional<Slot> FdStore::slot_named(std::string_view name) {
+    if (name.empty() || name.size() > most_letters) return std::nullopt;
+    Slot slot = 0;
+    for (auto letter = name.rbegin(); letter != name.rend(); ++letter) {
+        std::size_t digit = letters.find(*letter);
+        if (digit == std::string_view::npos) return std::nullopt;
+        slot = static_cast<Slot>(slot * letters.size() + digit);
+    }
+    return name_of(slot) == name ? std::optional(slot) : std::nullopt;
+}
+
+FdStore::FdStore(std::size_t capacity, std::function<void(std::function<void()>)> post)
+    : capacity_(capacity), post_(std::move(post)), taken_(most), thread_([this] { run(); }) {}
+
+FdStore::~FdStore() {
+    close();
+    thread_.join();
+}
+
+void FdStore::close() {
+    std::lock_guard lock(mutex_);
+    closed_ = true;
+    wake_.notify_one();
+}
+
+std::optional<Slot> FdStore::take_slot() {
+    if (used_ >= capacity_) return std::nullopt;
+    while (taken_[next_]) next_ = (next_ + 1) % static_cast<Slot>(most);
+    adopt_slot(next_);
+    return std::exchange(next_, (next_ + 1) % static_cast<Slot>(most));
+}
+
+void FdStore::adopt_slot(Slot slot) {
+    taken_.resize(std::max<std::size_t>(taken_.size(), slot + 1));
+    if (!taken_[slot]) used_++;
+    taken_[slot] = true;
+}
+
+void FdStore::add(Slot slot, UniqueFd fd, std::function<void()> done) {
+    std::lock_guard lock(mutex_);
+    jobs_.push_back({slot, std::move(fd), std::move(done)});
+    wake_.notify_one();
+}
+
+void FdStore::remove(Slot slot) {
+    std::lock_guard lock(mutex_);
+    if (closed_) return;
+    if (taken_[slot]) used_--;
+    taken_[slot] = false;
+    jobs_.push_back({slot, {}, {}});
+    wake_.notify_one();
+}
+
+void FdStore::run() {
+    for (;;) {
+        std::vector<Job> jobs;
+        {
+            std::unique_lock lock(mutex_);
+            wake_.wait(lock, [this] { return closed_ || !jobs_.empty(); });
+            jobs.swap(jobs_);
+            if (closed_) {
+                lock.unlock();
+                return tell(std::move(jobs));
+            }
+        }
+        carry_out(std::move(jobs));
+    }
+}
+
+// The manager takes its datagrams in order: a slot that is freed and taken again is emptied first.
+void FdStore::carry_out(std::vector<Job> jobs) {
+    bool added = false;
+    for (Job& job : jobs) {
+        if (!job.fd) {
+            (void)::sd_notify(0, ("FDSTOREREMOVE=1\nFDNAME=" + name_of(job.slot)).c_str());
+            continue;
+        }
+        std::string state = "FDSTORE=1\nFDPOLL=0\nFDNAME=" + name_of(job.slot);
+        int fd = job.fd.get();
+        (void)::sd_pid_notify_with_fds(0, 0, state.c_str(), &fd, 1);
+        added = true;
+    }
+    if (!added) return;
+    while (!await_manager()) {
+        std::lock_guard lock(mutex_);
+        if (closed_) break;
+    }
+    tell(std::move(jobs));
+}
+
+// True once it has taken all that was sent. It may be executing itself anew, which takes its time.
+bool FdStore::await_manager() {
+    int result = ::sd_notify_barrier(0, barrier_usec);
+    if (result >= 0) return true;
+    if (result != -ETIMEDOUT) {
+        std::unique_lock lock(mutex_);
+        wake_.wait_for(lock, failure_pause, [this] { return closed_; });
+    }
+    return false;
+}
+
+void FdStore::tell(std::vector<Job> jobs) {
+    // A std::function has to be copied.
+    auto shared = std::make_shared<std::vector<Job>>(std::move(jobs));
+    post_([shared] {
+        for (Job& job : *shared) {
+            if (job.done) job.done();
+        }
+    });
+}
+
+}  // namespace shmd

@@ -1,0 +1,86 @@
+// systemd's file descriptor store: descriptors that the service manager keeps while this service is down, each under a
+// name of its own (sd_pid_notify_with_fds(3), "FDSTORE=1"). A thread talks to the manager, which may be slow. Knows
+// nothing of segments.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "unique_fd.hpp"
+
+namespace shmd {
+
+/// A place in the store; its name there is short, since the names of all must fit into one environment string of the
+/// next process (execve(2), MAX_ARG_STRLEN).
+using Slot = std::uint32_t;
+
+class FdStore {
+  public:
+    /// The most descriptors whose names, of at most three letters and a separator, fit.
+    static constexpr std::size_t most = 30'000;
+
+    /// How many descriptors this service's manager keeps for it; 0 when it keeps none or there is no manager.
+    /// systemd tells in $FDSTORE from 254 on, the unit does for older ones.
+    [[nodiscard]] static std::size_t offered();
+
+    /// The slot of a name that a manager passed back, if it is one of ours.
+    [[nodiscard]] static std::optional<Slot> slot_named(std::string_view name);
+    [[nodiscard]] static std::string name_of(Slot slot);
+
+    /// post: runs a function on the thread that uses this object.
+    FdStore(std::size_t capacity, std::function<void(std::function<void()>)> post);
+    /// Lets what is under way end.
+    ~FdStore();
+    FdStore(const FdStore&) = delete;
+    FdStore& operator=(const FdStore&) = delete;
+
+    /// A free slot; none when the store is full.
+    [[nodiscard]] std::optional<Slot> take_slot();
+    /// Marks a slot that is in use since before.
+    void adopt_slot(Slot slot);
+
+    /// Keeps this descriptor under the slot. done: called, by post, when the manager has it, or when the store is closed.
+    void add(Slot slot, UniqueFd fd, std::function<void()> done);
+    /// Drops what is kept there and frees the slot.
+    void remove(Slot slot);
+
+    /// From here on nothing is added or removed any more: what the manager has, it keeps.
+    void close();
+
+    [[nodiscard]] std::size_t capacity() const { return capacity_; }
+    [[nodiscard]] std::size_t used() const { return used_; }
+
+  private:
+    struct Job {
+        Slot slot;
+        UniqueFd fd;  // empty: remove
+        std::function<void()> done;
+    };
+    void run();
+    void carry_out(std::vector<Job> jobs);
+    bool await_manager();
+    void tell(std::vector<Job> jobs);
+
+    std::size_t capacity_;
+    std::function<void(std::function<void()>)> post_;
+    std::vector<bool> taken_;
+    Slot next_ = 0;
+    std::size_t used_ = 0;
+
+    std::mutex mutex_;
+    std::condition_variable wake_;
+    std::vector<Job> jobs_;
+    bool closed_ = false;
+    std::thread thread_;
+};
+
+}  // namespace shmd

@@ -1,0 +1,116 @@
+#include "restoration.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <ranges>
+#include <utility>
+#include <vector>
+
+namespace shmd {
+
+void Restoration::restore(JournalImage image, StoredFds stored) {
+    parts_.registry.raise_next_id(image.next_id);
+    for (const auto& [slot, fd] : stored) parts_.store.adopt_slot(slot);
+    // The youngest first: should damage have hidden that an older one is gone, the younger one has its key and its place.
+    for (auto& [id, record] : std::views::reverse(image.segments)) {
+        std::string key = record.key.value_or("");
+        if (restore_segment(std::move(record), stored)) {
+            segments++;
+        } else {
+            lost++;
+            spdlog::error("segment {} {} is lost: its memory was not kept", id, key);
+        }
+    }
+    for (const auto& [id, record] : image.attachments) restore_attachment(record);
+    for (auto& [slot, fd] : stored) {
+        if (Memory::is_blank(fd.get())) {
+            parts_.blanks.adopt({slot, std::move(fd)});
+        } else {
+            parts_.store.remove(slot);
+        }
+    }
+}
+
+bool Restoration::restore_segment(SegmentRecord record, StoredFds& stored) {
+    auto place = stored.find(record.slot);
+    if (place == stored.end()) return false;
+    auto memory = Memory::adopt(std::move(place->second), record.capacity_bytes,
+                                {record.huge_pages, std::move(record.numa_nodes)});
+    if (!memory) {
+        stored.erase(place);
+        parts_.store.remove(record.slot);
+        return false;
+    }
+    stored.erase(place);
+    if (record.key && parts_.registry.find(*record.key)) {
+        record.key.reset();
+        record.state = State::deleted;
+    }
+    auto entry = std::make_unique<Entry>();
+    entry->id = record.id;
+    entry->key = std::move(record.key);
+    entry->staged_key = std::move(record.staged_key);
+    entry->acl = std::move(record.acl);
+    entry->creator_process = record.creator;
+    entry->state = record.state;
+    entry->lifetime = record.lifetime;
+    entry->lease_usec = record.lease_usec;
+    entry->lease_end = record.lease_end;
+    entry->evictable = record.evictable;
+    entry->last_used = record.last_used;
+    entry->created_usec = record.created_usec;
+    entry->attached_usec = record.attached_usec;
+    entry->detached_usec = record.detached_usec;
+    entry->changed_usec = record.changed_usec;
+    entry->labels = std::move(record.labels);
+    entry->memory = std::make_shared<Memory>(*std::move(memory));
+    entry->size_bytes = record.size_bytes;
+    entry->capacity_bytes = record.capacity_bytes;
+    entry->reserve = record.reserve;
+    entry->kept = parts_.recorder.adopt(record.slot, record.id, record.state == State::deleted);
+    entry->segment_charge = parts_.quota.take(record.account_uid, Resource::segments, 1);
+    entry->bytes_charge = parts_.quota.take(record.account_uid, Resource::bytes, record.charged_bytes);
+    if (record.state == State::staged) {
+        entry->staged_charge = parts_.quota.take(record.account_uid, Resource::staged_bytes, record.charged_bytes);
+    }
+    // Beyond its size nothing is reserved and all is zero; a Resize that was under way may have left something there.
+    if (record.size_bytes < record.capacity_bytes && !entry->sealed()) {
+        (void)Trim(*entry->memory, record.size_bytes, record.capacity_bytes).finish();
+    }
+    parts_.registry.restore(std::move(entry));
+    return true;
+}
+
+void Restoration::restore_attachment(const AttachmentRecord& record) {
+    Entry* entry = parts_.registry.find(record.segment);
+    if (!entry) return;
+    HeldAttachments& holder = parts_.handlers.orphans().of(record.holder, record.uid, parts_.processes.find(record.holder));
+    parts_.registry.restore(*entry, holder, record.id, record.access, record.since_usec,
+                            parts_.quota.take(record.account_uid, Resource::attachments, 1));
+    attachments++;
+}
+
+void Restoration::settle() {
+    constexpr int at_once = 64;
+    while (parts_.registry.expire(boot_usec(), at_once)) continue;
+    std::vector<std::int64_t> ids;
+    for (Entry* entry = parts_.registry.next_after(0); entry; entry = parts_.registry.next_after(entry->id)) {
+        ids.push_back(entry->id);
+    }
+    // While the orphans still hold the watches of their processes.
+    for (std::int64_t id : ids) settle_creator(*parts_.registry.find(id));
+    parts_.handlers.orphans().end_dead();
+    for (std::int64_t id : ids) {
+        if (Entry* entry = parts_.registry.find(id)) parts_.registry.settle(*entry);
+    }
+}
+
+void Restoration::settle_creator(Entry& entry) {
+    auto process = parts_.processes.find(entry.creator_process);
+    entry.creator = process;
+    if (entry.lifetime != Lifetime::creator || entry.state == State::deleted) return;
+    parts_.handlers.watch_creator(entry);
+    if (!entry.creator_watch) parts_.registry.remove(entry, Event::expired);
+}
+
+}  // namespace shmd
