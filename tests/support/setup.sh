@@ -24,4 +24,5 @@ need_packages() {
 
 build_packages=(g++ cmake ninja-build pkg-config libasio-dev nlohmann-json3-dev rapidjson-dev libspdlog-dev libcli11-dev
                 libsystemd-dev zlib1g-dev)
-test_packages=(doctest-dev libbenchmark-dev binutils make)
+test_packages=(doctest-dev libbenchmark-dev binutils make procps
+               systemd-container systemd-sysv dbus libpam-systemd)
