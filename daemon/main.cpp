@@ -1,7 +1,5 @@
 // shmd: reads options and configuration, makes or takes the sockets, and runs the server.
 #include <grp.h>
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
 #include <csignal>
@@ -13,6 +11,7 @@
 
 #include "config.hpp"
 #include "listener.hpp"
+#include "log.hpp"
 #include "machine.hpp"
 #include "paths.hpp"
 #include "server.hpp"
@@ -109,11 +108,10 @@ int main(int argc, char** argv) {
     }
 
     try {
-        spdlog::set_default_logger(spdlog::stderr_logger_mt("shmd"));
-        spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v");
+        shmd::open_log();
         serve(options);
     } catch (const std::exception& error) {
-        spdlog::critical("{}", error.what());
+        shmd::log(shmd::LogLevel::critical, error.what());
         return 1;
     }
     return 0;

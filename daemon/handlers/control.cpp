@@ -8,6 +8,8 @@
 
 #include "administrator_view.hpp"
 #include "handlers.hpp"
+#include "log.hpp"
+#include "size_text.hpp"
 
 namespace shmd {
 namespace {
@@ -20,6 +22,11 @@ std::string command_of(std::int32_t pid) {
         std::getline(file, name);
     }
     return name;
+}
+
+// Who did it, for the log.
+void note(const Client& client, const std::string& what, std::string_view key = {}) {
+    log(LogLevel::notice, what, {client.peer.uid, client.peer.pid, key, message_id::administrator_acted});
 }
 
 }  // namespace
@@ -85,20 +92,24 @@ Outcome Handlers::act(Client&, const GetSegment& call) {
     return Answer{SegmentStatusReply{status_of(**entry)}};
 }
 
-Outcome Handlers::act(Client&, const ForceDelete& call) {
+Outcome Handlers::act(Client& client, const ForceDelete& call) {
     auto entry = find_any(call.target);
     if (!entry) return std::move(entry).error();
+    std::string key = (*entry)->key.value_or("");
+    note(client, "deleted segment " + std::to_string((*entry)->id) + (key.empty() ? "" : " (" + key + ")") + " of uid " +
+                     std::to_string((*entry)->acl.owner_uid), key);
     registry_.remove(**entry);
     return Answer{Empty{}};
 }
 
-Outcome Handlers::act(Client&, const Disconnect& call) {
+Outcome Handlers::act(Client& client, const Disconnect& call) {
     int connections = operations_.disconnect(call.pid);
     if (connections == 0) return Error{ErrorCode::no_such_process, std::nullopt, call.pid};
+    note(client, "closed the " + std::to_string(connections) + " connections of process " + std::to_string(call.pid));
     return Answer{Disconnected{connections}};
 }
 
-Outcome Handlers::act(Client&, const Evict& call) {
+Outcome Handlers::act(Client& client, const Evict& call) {
     Evicted evicted;
     while (!call.bytes || evicted.bytes < *call.bytes) {
         std::int64_t bytes = registry_.evict();
@@ -106,20 +117,24 @@ Outcome Handlers::act(Client&, const Evict& call) {
         evicted.segments++;
         evicted.bytes += bytes;
     }
+    note(client, "evicted " + std::to_string(evicted.segments) + " segments, " + format_size(evicted.bytes));
     return Answer{evicted};
 }
 
-Outcome Handlers::act(Client&, const Reload&) {
+Outcome Handlers::act(Client& client, const Reload&) {
+    note(client, "asked for the configuration to be read anew");
     if (auto wrong = operations_.reload()) return Error{ErrorCode::invalid_configuration, *std::move(wrong)};
     return Answer{Empty{}};
 }
 
-Outcome Handlers::act(Client&, const SetLogLevel& call) {
+Outcome Handlers::act(Client& client, const SetLogLevel& call) {
+    note(client, "set the log level to " + call.level);
     operations_.set_log_level(call.level);
     return Answer{Empty{}};
 }
 
-Outcome Handlers::act(Client&, const Drain& call) {
+Outcome Handlers::act(Client& client, const Drain& call) {
+    note(client, call.enable ? "stopped the creation of segments" : "let segments be created again");
     draining_ = call.enable;
     return Answer{Empty{}};
 }

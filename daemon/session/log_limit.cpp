@@ -1,20 +1,22 @@
 #include "log_limit.hpp"
 
-#include <spdlog/spdlog.h>
+#include <string>
 
 namespace shmd {
 
-void LogLimit::warn(const std::string& text) {
+void LogLimit::warn(std::string_view text, const LogFields& about) {
     auto now = std::chrono::steady_clock::now();
     if (now - second_ >= std::chrono::seconds(1)) {
-        if (left_out_ > 0) spdlog::warn("{} more warnings about clients left out", left_out_);
+        if (left_out_ > 0) {
+            log(LogLevel::warning, std::to_string(left_out_) + " more warnings about clients left out");
+        }
         second_ = now;
         lines_ = 0;
         left_out_ = 0;
     }
     if (lines_ < lines_a_second) {
         lines_++;
-        spdlog::warn("{}", text);
+        log(LogLevel::warning, text, about);
     } else {
         left_out_++;
     }

@@ -2,14 +2,16 @@
 #pragma once
 
 #include <chrono>
-#include <string>
+#include <string_view>
+
+#include "log.hpp"
 
 namespace shmd {
 
 class LogLimit {
   public:
     /// Logs at warning level what a client did wrong, unless too much was logged in this second.
-    void warn(const std::string& text);
+    void warn(std::string_view text, const LogFields& about = {});
 
   private:
     static constexpr int lines_a_second = 10;

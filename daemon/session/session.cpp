@@ -81,8 +81,8 @@ void Session::close_if_stalled(std::chrono::steady_clock::time_point before) {
 }
 
 void Session::complain(std::string_view what) noexcept try {
-    context_.log.warn("uid " + std::to_string(client_.peer.uid) + " pid " + std::to_string(client_.peer.pid) +
-                      ": connection closed: " + std::string(what));
+    context_.log.warn("connection closed: " + std::string(what),
+                      {client_.peer.uid, client_.peer.pid, {}, message_id::client_cut_off});
 } catch (const std::exception&) {
     // No memory for a warning.
 }
@@ -177,7 +177,18 @@ Session::Progress Session::answer(Outcome outcome) {
     if (auto* good = std::get_if<Answer>(&outcome)) {
         return send(Frame{encode_reply(good->body), std::move(good->fds)});
     }
-    return send(Frame{encode_error(std::get<Error>(outcome))});
+    const Error& error = std::get<Error>(outcome);
+    if (logs(LogLevel::debug)) note_refusal(error);
+    return send(Frame{encode_error(error)});
+}
+
+void Session::note_refusal(const Error& error) {
+    std::string text = "refused: " + std::string(error_name(error.code));
+    if (error.text) text += " (" + *error.text + ")";
+    LogFields about{client_.peer.uid, client_.peer.pid};
+    bool names_key = error.code == ErrorCode::no_such_segment || error.code == ErrorCode::segment_exists;
+    if (names_key && error.text) about.key = *error.text;
+    log(LogLevel::debug, text, about);
 }
 
 Session::Progress Session::send(Frame frame) {

@@ -86,6 +86,7 @@ class Session : public std::enable_shared_from_this<Session> {
     bool too_many_unread_fds();
     [[nodiscard]] bool hung_up() const;
     void complain(std::string_view what) noexcept;
+    void note_refusal(const Error& error);
 
     Socket socket_;
     std::shared_ptr<ProcessWatch> process_;
