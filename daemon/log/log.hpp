@@ -26,6 +26,7 @@ inline constexpr std::string_view administrator_acted = "b1ad972d250a4448b6e4059
 inline constexpr std::string_view client_cut_off = "e3c18dba6c534b24bc174d18d276a351";
 inline constexpr std::string_view configuration_refused = "e26086fa2eb84f5ea639242412756af2";
 inline constexpr std::string_view memory_short = "1a4de945bcda42b7b56167c1d2bb560f";
+inline constexpr std::string_view segment_lost = "7f0c2c3f5be84d0c9a4a2c1f0b8e6d35";
 }  // namespace message_id
 
 /// Call it before anything is logged. Throws spdlog::spdlog_ex.

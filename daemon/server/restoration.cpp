@@ -1,10 +1,10 @@
 #include "restoration.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include <ranges>
 #include <utility>
 #include <vector>
+
+#include "log.hpp"
 
 namespace shmd {
 
@@ -18,7 +18,8 @@ void Restoration::restore(JournalImage image, StoredFds stored) {
             segments++;
         } else {
             lost++;
-            spdlog::error("segment {} {} is lost: its memory was not kept", id, key);
+            log(LogLevel::error, "segment " + std::to_string(id) + " " + key + " is lost: its memory was not kept",
+                {.key = key, .message_id = message_id::segment_lost});
         }
     }
     for (const auto& [id, record] : image.attachments) restore_attachment(record);

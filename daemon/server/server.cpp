@@ -1,8 +1,6 @@
 #include "server.hpp"
 
-#include <spdlog/spdlog.h>
 #include <sys/socket.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,7 +13,9 @@
 #include <cstring>
 #include <system_error>
 
+#include "log.hpp"
 #include "peer_credentials.hpp"
+#include "size_text.hpp"
 
 namespace shmd {
 namespace {
@@ -49,10 +49,11 @@ Server::Server(const ServerOptions& options)
       hangup_(loop_, SIGHUP),
       stall_timer_(loop_),
       memory_timer_(loop_),
-      leases_(loop_, registry_) {
+      leases_(loop_, registry_),
+      service_manager_(loop_, quota_) {
     apply(options.settings);
     handlers_.set_operations({[this](std::int32_t pid) { return disconnect(pid); }, [this] { return reload(); },
-                              [](const std::string& level) { spdlog::set_level(spdlog::level::from_str(level)); },
+                              set_log_level,
                               [this] { return lingering_.look(); }});
 }
 
@@ -70,10 +71,13 @@ void Server::keep_segments(const std::string& directory, std::size_t capacity, S
     processes_.note_starts();
     JournalImage image = JournalImage::read(directory);
     if (!image.found.existed && !stored.empty()) {
-        spdlog::warn("{} descriptors were passed back, but there is no journal in {}", stored.size(), directory);
+        log(LogLevel::error, std::to_string(stored.size()) + " descriptors were passed back, but there is no journal in " + directory,
+            {.message_id = message_id::segment_lost});
     }
     if (image.found.damaged_bytes > 0) {
-        spdlog::error("{} bytes of the journal in {} are damaged and were passed over", image.found.damaged_bytes, directory);
+        log(LogLevel::error, std::to_string(image.found.damaged_bytes) + " bytes of the journal in " + directory +
+                                 " are damaged and were passed over",
+            {.message_id = message_id::segment_lost});
     }
     keeping_.emplace(capacity, loop_, registry_);
     Keeping& keeping = *keeping_;
@@ -85,8 +89,9 @@ void Server::keep_segments(const std::string& directory, std::size_t capacity, S
     restoration.settle();
     keeping.blanks.fill();
     apply(options_.settings);
-    spdlog::info("segments survive a restart: {} taken up with {} attachments of {} processes, {} lost",
-                 restoration.segments, restoration.attachments, handlers_.orphans().processes(), restoration.lost);
+    log(LogLevel::info, "segments survive a restart: " + std::to_string(restoration.segments) + " taken up, with " +
+                            std::to_string(restoration.attachments) + " attachments; " + std::to_string(restoration.lost) +
+                            " lost");
 }
 
 void Server::apply(const Settings& settings) {
@@ -98,17 +103,23 @@ void Server::apply(const Settings& settings) {
     }
     quota_.set_limits(limits);
     handlers_.set_policy(settings.policy);
-    spdlog::set_level(spdlog::level::from_str(settings.log_level));
+    set_log_level(settings.log_level);
 }
 
-std::optional<std::string> Server::reload() try {
+std::optional<std::string> Server::reload() {
     if (!options_.reload) return "there is nothing to reload";
-    apply(options_.reload());
-    spdlog::info("configuration reloaded");
-    return std::nullopt;
-} catch (const std::runtime_error& error) {
-    spdlog::error("configuration not reloaded, all stays as it was: {}", error.what());
-    return error.what();
+    std::optional<std::string> wrong;
+    service_manager_.reloading();
+    try {
+        apply(options_.reload());
+        log(LogLevel::info, "configuration reloaded");
+    } catch (const std::runtime_error& error) {
+        wrong = error.what();
+        log(LogLevel::error, "configuration not reloaded, all stays as it was: " + *wrong,
+            {.message_id = message_id::configuration_refused});
+    }
+    service_manager_.reloaded();
+    return wrong;
 }
 
 void Server::await_hangup() {
@@ -145,8 +156,16 @@ asio::awaitable<void> Server::look_after_memory() {
         asio::error_code ignored;
         co_await memory_timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
         lingering_.look();
-        while (registry_.evictable_bytes() > 0 && available_memory() < low_memory_bytes() && registry_.evict() > 0) {
+        std::int64_t evicted = 0;
+        while (registry_.evictable_bytes() > 0 && available_memory() < low_memory_bytes()) {
+            std::int64_t bytes = registry_.evict();
+            if (bytes == 0) break;
+            evicted += bytes;
             co_await asio::post(loop_, asio::use_awaitable);
+        }
+        if (evicted > 0) {
+            log(LogLevel::warning, "memory runs short: evicted " + format_size(evicted),
+                {.message_id = message_id::memory_short});
         }
     }
 }
@@ -159,22 +178,23 @@ void Server::run(std::vector<Listener> listeners) {
         acceptors_.push_back(
             std::make_unique<Acceptor>(loop_, asio::local::stream_protocol(), listener.take_socket().release()));
         asio::co_spawn(loop_, accept(*acceptors_.back(), listener.endpoint()), rethrow);
-        spdlog::info("listening on {}", listener.path());
+        log(LogLevel::info, "listening on " + listener.path());
     }
     asio::co_spawn(loop_, watch_stalled(), rethrow);
     asio::co_spawn(loop_, look_after_memory(), rethrow);
     await_hangup();
     leases_.start();
-    if (!keeping_) spdlog::info("segments end with this process: no service manager keeps them");
-    spdlog::info("ready");
-    ::sd_notify(0, "READY=1");
+    if (!keeping_) log(LogLevel::info, "segments end with this process: no service manager keeps them");
+    log(LogLevel::info, "ready");
+    service_manager_.ready();
     // What gets out of a handler is a bug: better to end here than to go on with a state that nobody knows.
     [this]() noexcept { loop_.run(); }();
 }
 
 void Server::stop(int signal) {
-    spdlog::info("{} received, stopping with {} segments", ::strsignal(signal), registry_.size());
-    ::sd_notify(0, "STOPPING=1");
+    log(LogLevel::info, std::string(::strsignal(signal)) + " received, stopping with " +
+                            std::to_string(registry_.size()) + " segments");
+    service_manager_.stopping();
     if (keeping_) keeping_->recorder.close();
     // Everything that waits is told to end; the loop returns when the last has.
     for (auto& acceptor : acceptors_) acceptor->close();
@@ -222,7 +242,10 @@ void Server::admit(UniqueFd socket, Endpoint endpoint) try {
     // Nobody may keep the administrators out.
     auto charge = endpoint == Endpoint::control ? quota_.take(peer.uid, Resource::connections, 1)
                                                 : quota_.charge(peer.uid, Resource::connections, 1);
-    if (!charge) return refuse(socket.get(), charge.error());
+    if (!charge) {
+        log(LogLevel::debug, "connection refused: too many", {peer.uid, peer.pid});
+        return refuse(socket.get(), charge.error());
+    }
     auto process = watch_process(socket.get(), peer);
     if (!process) return refuse(socket.get(), process.error());
 

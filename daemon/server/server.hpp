@@ -23,6 +23,7 @@
 #include "quota.hpp"
 #include "registry.hpp"
 #include "restoration.hpp"
+#include "service_manager.hpp"
 #include "session.hpp"
 #include "workers.hpp"
 
@@ -99,6 +100,7 @@ class Server {
     asio::steady_timer stall_timer_;
     asio::steady_timer memory_timer_;
     LeaseTimer leases_;
+    ServiceManager service_manager_;
     bool stopping_ = false;
 };
 
