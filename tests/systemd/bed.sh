@@ -7,7 +7,7 @@
 #
 # Wants root, systemd-nspawn, overlay mounts and control groups; where one is missing, bed_start says which and exits
 # with status 77, "skipped". Inside there are the users alice, bob, and carol, who is in shmd-admin.
-#   SHMD_BUILD   the build tree that is installed
+#   SHMD_BUILD   the build tree that is installed, and has the tools of this directory
 #   SHMD_DEBS    a directory of .deb files to install instead
 # Two beds may exist at once. Nothing is left behind, however the script ends.
 
@@ -47,8 +47,9 @@ bed_start() {
     mkdir "$bed_directory/share"
     chmod 0755 "$bed_directory" "$bed_directory/share"
     mkfifo "$bed_directory/share/events"
+    cp "${SHMD_BUILD:?names the build tree}"/tests/systemd/{await_property,sandbox_probe} "$bed_directory/share/"
     exec {bed_events}<>"$bed_directory/share/events"
-    local build=${SHMD_BUILD:-}
+    local build=$SHMD_BUILD
     [ -z "${SHMD_DEBS:-}" ] || build=
     # When this shell dies, so do unshare, the first process of its namespace, and with it all others there.
     setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child --mount-proc \
@@ -106,6 +107,12 @@ bed_write() {
 # One property of a unit: bed_show shmd.service MainPID
 bed_show() {
     bed systemctl show --value --property "$2" "$1"
+}
+
+# bed_await_property UNIT PROPERTY PATTERN: waits for a value that matches, and prints it. For the units of a user:
+# bed_as alice /bed/await_property --user UNIT PROPERTY PATTERN.
+bed_await_property() {
+    bed /bed/await_property "$@"
 }
 
 # Where the journal ends now, for bed_await.
