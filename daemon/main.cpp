@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "config.hpp"
+#include "forbid_exec.hpp"
 #include "listener.hpp"
 #include "log.hpp"
 #include "machine.hpp"
@@ -67,6 +68,7 @@ shmd::Settings settings_of(const shmd::Config& config) {
 
 void serve(const Options& options) {
     shmd::Config config = load_config(options);
+    if (!shmd::forbid_exec()) shmd::log(shmd::LogLevel::debug, "the kernel cannot keep shmd from executing programs");
     ::signal(SIGPIPE, SIG_IGN);  // a log that nobody reads must not end the daemon
     ::signal(SIGIO, SIG_IGN);    // the kernel's way to break a lease, which Memory::in_use() takes for a moment
     shmd::Server server({settings_of(config), [&options] { return settings_of(load_config(options)); }});

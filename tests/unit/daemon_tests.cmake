@@ -1,4 +1,5 @@
 # The daemon's layers below the event loop.
+shmd_test(forbid_exec LIBRARIES shmd_sandbox)
 shmd_test(log LIBRARIES shmd_log)
 shmd_test(policy LIBRARIES shmd_policy)
 shmd_test(quota LIBRARIES shmd_quota)
