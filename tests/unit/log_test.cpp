@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "journal.hpp"
+#include "journald.hpp"
 
 namespace {
 
