@@ -7,6 +7,8 @@ if(NOT CMAKE_INSTALL_PREFIX STREQUAL "/usr")
   set(why_no_packages "this build is for ${CMAKE_INSTALL_PREFIX}: configure it with -DCMAKE_INSTALL_PREFIX=/usr, as the presets do")
 elseif(SHMD_SANITIZE)
   set(why_no_packages "this build is instrumented with -fsanitize=${SHMD_SANITIZE}")
+elseif(NOT SHMD_SCDOC)
+  set(why_no_packages "scdoc, which makes the man pages, is not installed")
 endif()
 if(why_no_packages)
   add_custom_target(packages COMMAND ${CMAKE_COMMAND} -E echo "No packages: ${why_no_packages}" COMMAND false VERBATIM)
@@ -118,4 +120,4 @@ add_custom_target(packages
   WORKING_DIRECTORY ${PROJECT_BINARY_DIR}
   COMMENT "Making the Debian packages, in ${CPACK_PACKAGE_DIRECTORY}"
   VERBATIM USES_TERMINAL)
-add_dependencies(packages shmd shmd_daemon shmdctl)
+add_dependencies(packages shmd shmd_daemon shmdctl shmd_manuals)

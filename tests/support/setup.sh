@@ -23,6 +23,8 @@ need_packages() {
 }
 
 build_packages=(g++ cmake ninja-build pkg-config libasio-dev nlohmann-json3-dev rapidjson-dev libspdlog-dev libcli11-dev
-                libsystemd-dev zlib1g-dev)
+                libsystemd-dev zlib1g-dev scdoc)
 test_packages=(doctest-dev libbenchmark-dev binutils make procps
-               systemd-container systemd-sysv dbus libpam-systemd)
+               systemd-container systemd-sysv dbus libpam-systemd  # a real systemd
+               dpkg-dev file lintian man-db mandoc                 # packages
+               bash-completion zsh fish)                           # completions
