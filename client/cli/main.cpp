@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "arguments.hpp"
+#include "complete.hpp"
 #include "failure.hpp"
 #include "output.hpp"
 #include "usage_error.hpp"
@@ -16,6 +17,10 @@ Exit run(int argc, char** argv) {
     Invocation invocation{.typed{argv + std::min(argc, 1), argv + argc}};
     CLI::App app("", "shmdctl");
     define(app, invocation);
+    if (!invocation.typed.empty() && invocation.typed.front() == complete_argument) {
+        complete(app, {invocation.typed.begin() + 1, invocation.typed.end()});
+        return Exit::ok;
+    }
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
