@@ -2,16 +2,19 @@
 # The target "packages" leaves them in packages/ of the build directory.
 
 # Paths in the packages are those that were configured: the units name the daemon, the libraries lie by architecture.
-set(why_no_packages "")
+set(SHMD_WHY_NO_PACKAGES "")
+find_program(SHMD_SHLIBDEPS dpkg-shlibdeps)
 if(NOT CMAKE_INSTALL_PREFIX STREQUAL "/usr")
-  set(why_no_packages "this build is for ${CMAKE_INSTALL_PREFIX}: configure it with -DCMAKE_INSTALL_PREFIX=/usr, as the presets do")
+  set(SHMD_WHY_NO_PACKAGES "this build is for ${CMAKE_INSTALL_PREFIX}: configure it with -DCMAKE_INSTALL_PREFIX=/usr, as the presets do")
 elseif(SHMD_SANITIZE)
-  set(why_no_packages "this build is instrumented with -fsanitize=${SHMD_SANITIZE}")
+  set(SHMD_WHY_NO_PACKAGES "this build is instrumented with -fsanitize=${SHMD_SANITIZE}")
 elseif(NOT SHMD_SCDOC)
-  set(why_no_packages "scdoc, which makes the man pages, is not installed")
+  set(SHMD_WHY_NO_PACKAGES "scdoc, which makes the man pages, is not installed")
+elseif(NOT SHMD_SHLIBDEPS)
+  set(SHMD_WHY_NO_PACKAGES "dpkg-dev is not installed")
 endif()
-if(why_no_packages)
-  add_custom_target(packages COMMAND ${CMAKE_COMMAND} -E echo "No packages: ${why_no_packages}" COMMAND false VERBATIM)
+if(SHMD_WHY_NO_PACKAGES)
+  add_custom_target(packages COMMAND ${CMAKE_COMMAND} -E echo "No packages: ${SHMD_WHY_NO_PACKAGES}" COMMAND false VERBATIM)
   return()
 endif()
 
