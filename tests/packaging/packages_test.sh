@@ -95,16 +95,17 @@ grep -q '^E:' <<<"$findings" && fail "lintian has errors"
 
 # ---- Man pages ----
 
-page() { gzip -dc "$scratch/$1"; }
-plain() { page "$1" | man --warnings -l - 2>/dev/null | col -b; }
+plain() { gzip -dc "$scratch/$1" | man --warnings -l - 2>/dev/null | col -b; }
 
-for source_of in "$scratch"/*/usr/share/man/man*/*.gz; do
-    case $source_of in "$scratch"/all/*) continue ;; esac
-    [ -e "$source_of" ] || fail "${source_of##*/} leads nowhere"
-    [ -L "$source_of" ] && continue
-    gzip -dc "$source_of" >"$scratch/page"
-    complaints=$({ man --warnings -l "$scratch/page" >/dev/null; mandoc -T lint -W warning "$scratch/page"; } 2>&1)
-    [ -z "$complaints" ] || fail "${source_of##*/}: $complaints"
+for page in "$scratch"/*/usr/share/man/man*/*.gz; do
+    case $page in "$scratch"/all/*) continue ;; esac
+    [ -e "$page" ] || fail "${page##*/} leads nowhere"
+    [ -L "$page" ] && continue
+    name=${page##*/}
+    unpacked=$scratch/${name%.gz}
+    gzip -dc "$page" >"$unpacked"
+    complaints=$({ man --warnings -l "$unpacked" >/dev/null; mandoc -T lint -W warning "$unpacked"; } 2>&1)
+    [ -z "$complaints" ] || fail "${page##*/}: $complaints"
 done
 
 export MANWIDTH=200
