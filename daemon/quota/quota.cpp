@@ -8,7 +8,8 @@ namespace shmd {
 namespace {
 
 constexpr std::array<std::string_view, resource_count> names{"segments", "bytes", "attachments", "connections",
-                                                             "stagedBytes", "watches", "messageBytes"};
+                                                             "stagedBytes", "watches", "messageBytes",
+                                                             "unreadFileDescriptors"};
 
 constexpr std::size_t index_of(Resource resource) {
     return static_cast<std::size_t>(resource);

@@ -21,8 +21,9 @@ enum class Resource {
     staged_bytes,   // the part of bytes that is in segments not yet published
     watches,
     message_bytes,  // held for messages that have not arrived whole
+    unread_fds,     // descriptors that peers have been sent and have not read
 };
-inline constexpr std::size_t resource_count = 7;
+inline constexpr std::size_t resource_count = 8;
 
 [[nodiscard]] std::string_view resource_name(Resource resource);
 

@@ -1,13 +1,13 @@
 #include "session.hpp"
 
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <asio/co_spawn.hpp>
 #include <asio/post.hpp>
 #include <asio/redirect_error.hpp>
 #include <asio/use_awaitable.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <new>
 #include <system_error>
@@ -15,21 +15,25 @@
 
 #include "limits.hpp"
 
-// SIOCOUTQ; linux/sockios.h would define it but clashes with libc headers on some systems.
-#ifndef SIOCOUTQ
-#define SIOCOUTQ TIOCOUTQ
-#endif
-
 namespace shmd {
 namespace {
 
-// Descriptors in flight count against the daemon's user until the peer reads them; one that does not read gets no more.
-constexpr int unread_fds_limit = 16;
-constexpr auto unread_check_interval = std::chrono::milliseconds(10);
+// How often it is looked whether a peer has read: soon at first, then ever more seldom.
+constexpr auto first_look = std::chrono::milliseconds(10);
+constexpr auto seldom_look = std::chrono::milliseconds(640);
+constexpr auto patience_with_others = std::chrono::seconds(2);
 // Buffers up to this size are the daemon's own affair; larger ones are charged to the peer.
 constexpr std::size_t free_buffer_bytes = 8 << 10;
 constexpr std::size_t listing_batch_bytes = 16 << 10;
 constexpr int listing_budget = 256;
+
+// How many descriptors the answer may bring.
+int most_fds(const Call& call) {
+    if (!call.body) return 0;
+    if (auto* create = std::get_if<CreateMany>(&*call.body)) return static_cast<int>(create->segments.size());
+    if (auto* open = std::get_if<OpenMany>(&*call.body)) return static_cast<int>(open->targets.size());
+    return std::holds_alternative<Create>(*call.body) || std::holds_alternative<Open>(*call.body) ? 1 : 0;
+}
 
 }  // namespace
 
@@ -39,7 +43,8 @@ Session::Session(Socket socket, std::shared_ptr<ProcessWatch> process, Peer peer
       process_(std::move(process)),
       context_(context),
       client_(std::move(peer), endpoint, process_),
-      connection_charge_(std::move(charge)) {
+      connection_charge_(std::move(charge)),
+      unread_(context.quota, client_.peer.uid) {
     // EOF does not tell of a peer's death while a child of its holds the socket too. What the peer sent before is still
     // read; then the shutdown looks like EOF.
     death_watch_ = process_->when_dead([this] { hang_up(); });
@@ -59,8 +64,7 @@ void Session::start(std::function<void(Session&)> on_end) {
             self->complain(error.what());
         }
         self->context_.handlers.end(self->client_);
-        self->close();
-        self->on_end_(*self);
+        self->leave(first_look);
     };
     asio::co_spawn(socket_.get_executor(), run(), std::move(ended));
 }
@@ -72,6 +76,36 @@ void Session::hang_up() {
 void Session::close() {
     asio::error_code ignored;
     socket_.close(ignored);
+    if (look_timer_) look_timer_->cancel();
+}
+
+// Ends only when the peer has read what it was granted, or can no more.
+void Session::leave(std::chrono::milliseconds look_after) {
+    unread_.sent(0);
+    if (socket_.is_open() && unread_.count() > 0 && !unread_.all_read(socket_.native_handle())) {
+        hang_up();
+        look_timer(look_after).async_wait([self = shared_from_this(), look_after](asio::error_code) {
+            self->leave(std::min(2 * look_after, seldom_look));
+        });
+        return;
+    }
+    close();
+    on_end_(*this);
+}
+
+// A peer that is silent after a batch: what it has read must not stay on its account.
+void Session::look_for_reading(std::chrono::milliseconds after) {
+    look_timer(after).async_wait([weak = weak_from_this(), after](asio::error_code error) {
+        auto self = weak.lock();
+        if (error || !self || !self->socket_.is_open() || self->unread_.all_read(self->socket_.native_handle())) return;
+        self->look_for_reading(std::min(2 * after, seldom_look));
+    });
+}
+
+asio::steady_timer& Session::look_timer(std::chrono::milliseconds after) {
+    if (!look_timer_) look_timer_ = std::make_unique<asio::steady_timer>(socket_.get_executor());
+    look_timer_->expires_after(after);
+    return *look_timer_;
 }
 
 void Session::close_if_stalled(std::chrono::steady_clock::time_point before) {
@@ -165,9 +199,16 @@ Session::Progress Session::serve(std::string_view message) {
         return Progress::ended;
     }
     Call& call = std::get<Call>(decoded);
+    // Before it is granted: grants that wait here would use up the daemon's descriptors.
+    if (int fds = most_fds(call); fds > 0 && unread_.reserve(socket_.native_handle(), fds) != Room::made) {
+        unfinished_ = std::make_unique<Unfinished>(std::move(call), std::nullopt);
+        return Progress::waiting;
+    }
     Outcome outcome = handle(call);
     if (std::holds_alternative<Answer>(outcome) || std::holds_alternative<Error>(outcome)) {
-        return call.flags.oneway ? Progress::done : answer(std::move(outcome));
+        if (!call.flags.oneway) return answer(std::move(outcome));
+        unread_.sent(0);
+        return Progress::done;
     }
     unfinished_ = std::make_unique<Unfinished>(std::move(call), std::move(outcome));
     return Progress::waiting;
@@ -192,11 +233,9 @@ void Session::note_refusal(const Error& error) {
 }
 
 Session::Progress Session::send(Frame frame) {
-    if (!frame.fds.empty() && too_many_unread_fds()) {
-        held_back_ = std::move(frame);
-        return Progress::waiting;
-    }
-    unread_fds_ += static_cast<int>(frame.fds.size());
+    int fds = static_cast<int>(frame.fds.size());
+    unread_.sent(fds);
+    if (fds > 1) look_for_reading(first_look);
     writer_.start(std::move(frame));
     switch (writer_.write_to(socket_.native_handle(), MSG_DONTWAIT)) {
         case IoStatus::done:
@@ -214,7 +253,12 @@ Session::Progress Session::send(Frame frame) {
 // The rest of a call that must wait: for its outcome, for the peer to read, or for room in the socket.
 asio::awaitable<bool> Session::finish() {
     if (auto work = std::move(unfinished_)) {
-        Outcome& outcome = work->outcome;
+        if (!work->outcome) {
+            Room room = co_await wait_for_room(most_fds(work->call));
+            if (room == Room::not_read) co_return false;
+            work->outcome = room == Room::made ? handle(work->call) : unread_.user_is_full();
+        }
+        Outcome& outcome = *work->outcome;
         if (auto* wait = std::get_if<WaitForKey>(&outcome)) outcome = co_await wait_for_key(work->call, *wait);
         while (auto* creation = std::get_if<std::unique_ptr<Creation>>(&outcome)) {
             outcome = co_await create(std::move(*creation));
@@ -223,18 +267,14 @@ asio::awaitable<bool> Session::finish() {
             outcome = co_await resize(std::move(*resizing));
         }
         if (peer_gone_) co_return false;
-        if (work->call.flags.oneway) co_return true;
+        if (work->call.flags.oneway) {
+            unread_.sent(0);
+            co_return true;
+        }
         if (auto* listing = std::get_if<Listing>(&outcome)) co_return co_await send_listing(std::move(*listing));
         if (auto* watching = std::get_if<Watching>(&outcome)) co_return co_await watch(std::move(*watching));
         Progress progress = answer(std::move(outcome));
         if (progress != Progress::waiting) co_return progress == Progress::done;
-    }
-    if (held_back_) {
-        bool read = co_await wait_until_read();
-        if (!read) co_return false;
-        Frame frame = std::move(*held_back_);
-        held_back_.reset();
-        if (send(std::move(frame)) == Progress::ended) co_return false;
     }
     co_return co_await flush();
 }
@@ -387,23 +427,19 @@ bool Session::hung_up() const {
     return ::poll(&state, 1, 0) > 0;
 }
 
-bool Session::too_many_unread_fds() {
-    if (unread_fds_ < unread_fds_limit) return false;
-    int unread = 0;
-    if (::ioctl(socket_.native_handle(), SIOCOUTQ, &unread) != 0 || unread > 0) return true;
-    unread_fds_ = 0;
-    return false;
-}
-
-asio::awaitable<bool> Session::wait_until_read() {
+// Waits for as long as this peer does not read, but not so long for others of its user. not_read: it has gone.
+asio::awaitable<Session::Room> Session::wait_for_room(int fds) {
     asio::steady_timer timer(socket_.get_executor());
-    while (too_many_unread_fds()) {
-        timer.expires_after(unread_check_interval);
+    auto others_until = std::chrono::steady_clock::now() + patience_with_others;
+    for (auto after = first_look;; after = std::min(2 * after, seldom_look)) {
+        Room room = unread_.reserve(socket_.native_handle(), fds);
+        bool waited = room == Room::user_full && std::chrono::steady_clock::now() > others_until;
+        if (room == Room::made || waited) co_return room;
+        timer.expires_after(after);
         asio::error_code error;
         co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
-        if (error || hung_up()) co_return false;
+        if (error || hung_up()) co_return Room::not_read;
     }
-    co_return true;
 }
 
 }  // namespace shmd

@@ -17,6 +17,7 @@
 #include "log_limit.hpp"
 #include "process_watch.hpp"
 #include "quota.hpp"
+#include "unread_grants.hpp"
 #include "workers.hpp"
 
 namespace shmd {
@@ -53,6 +54,8 @@ class Session : public std::enable_shared_from_this<Session> {
     void close_if_stalled(std::chrono::steady_clock::time_point before);
 
   private:
+    using Room = UnreadGrants::Room;
+
     /// How far one step of the work came.
     enum class Progress {
         done,
@@ -73,7 +76,7 @@ class Session : public std::enable_shared_from_this<Session> {
     asio::awaitable<bool> send_present(const std::string& prefix);
     asio::awaitable<bool> send_batch(std::string batch);
     asio::awaitable<bool> flush();
-    asio::awaitable<bool> wait_until_read();
+    asio::awaitable<Room> wait_for_room(int fds);
     asio::awaitable<void> yield();
 
     Progress receive();
@@ -83,7 +86,9 @@ class Session : public std::enable_shared_from_this<Session> {
     Outcome handle(const Call& call);
     void note_message_start();
     bool charge_buffer();
-    bool too_many_unread_fds();
+    void leave(std::chrono::milliseconds look_after);
+    void look_for_reading(std::chrono::milliseconds after);
+    asio::steady_timer& look_timer(std::chrono::milliseconds after);
     [[nodiscard]] bool hung_up() const;
     void complain(std::string_view what) noexcept;
     void note_refusal(const Error& error);
@@ -100,11 +105,11 @@ class Session : public std::enable_shared_from_this<Session> {
     /// What serve() could not do without waiting; rarely there, so that an idle connection is small.
     struct Unfinished {
         Call call;
-        Outcome outcome;
+        std::optional<Outcome> outcome;  // none: to be carried out when the peer has read earlier grants
     };
     std::unique_ptr<Unfinished> unfinished_;
-    std::optional<Frame> held_back_;  // until the peer has read earlier descriptors
-    int unread_fds_ = 0;              // sent since the peer was last known to have read everything
+    UnreadGrants unread_;
+    std::unique_ptr<asio::steady_timer> look_timer_;
     bool peer_gone_ = false;
     std::optional<std::chrono::steady_clock::time_point> message_began_;
     std::function<void(Session&)> on_end_;

@@ -316,6 +316,58 @@ TEST_CASE_FIXTURE(Unharmed, "a client that never reads its grants gets no more o
     CHECK_FALSE(client.call(Delete{{"granted", std::nullopt}}).is_error());
 }
 
+TEST_CASE("batches that are never read take no descriptors from others, even when their connections are closed" *
+          doctest::skip(!is_root())) {
+    DaemonOptions options;
+    options.user = User{61009, 61009};
+    options.nofile = 2048;
+    for (bool closed : {false, true}) {
+        CAPTURE(closed);
+        Daemon daemon(options);
+        Snapshot before = settled(daemon);
+        RawClient owner(daemon.socket());
+        Create call;
+        call.key = "shared";
+        call.size_bytes = 10;
+        call.mode = 0666;
+        REQUIRE_FALSE(owner.call(call).is_error());
+        ChildProcess hoarder(User{61001, 61001}, [&](Turns& turns) {
+            OpenMany batch{std::vector<Target>(limits::batch, Target{"shared", std::nullopt}), Access::read};
+            std::vector<RawClient> clients;
+            for (int i = 0; i < 40; i++) {
+                RawClient& client = clients.emplace_back(daemon.socket());
+                client.send(batch);
+                closed ? client.send_text("no call") : client.send(batch);
+            }
+            turns.signal();
+            turns.wait();
+            // Every call is answered: those that were too many, with a refusal.
+            int granted = 0;
+            for (RawClient& client : clients) {
+                for (int calls = closed ? 1 : 2; calls > 0; calls--) {
+                    auto reply = client.receive_reply<OpenMany>();
+                    if (reply.is_error() ? reply.known_error().text != "fileDescriptors" : reply.fds.size() != limits::batch) {
+                        return 1;
+                    }
+                    granted += reply.is_error() ? 0 : 1;
+                }
+            }
+            return granted > 1 ? 0 : 2;
+        });
+        hoarder.wait_for_byte();
+        for (int i = 0; i < 20; i++) {
+            RawClient other(daemon.socket());
+            CHECK(other.call(Open{{"shared", std::nullopt}, Access::read}).fds.size() == 1);
+        }
+        CHECK(daemon.fd_count() < 200);
+        hoarder.send_byte();
+        CHECK(hoarder.wait() == 0);
+        REQUIRE_FALSE(owner.call(Delete{{"shared", std::nullopt}}).is_error());
+        owner.close();
+        expect_return_to(daemon, before);
+    }
+}
+
 TEST_CASE_FIXTURE(Unharmed, "random bytes and random pieces of messages do no harm") {
     const char* given = std::getenv("SHMD_TEST_SEED");
     unsigned seed = given ? static_cast<unsigned>(std::atoi(given)) : std::random_device()();
