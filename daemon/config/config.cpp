@@ -333,6 +333,8 @@ Config default_config(std::int64_t memory_bytes, std::int64_t descriptors) {
     amount(per_uid, Resource::staged_bytes) = amount(per_uid, Resource::bytes);
     amount(per_uid, Resource::watches) = 128;
     amount(per_uid, Resource::message_bytes) = 16 << 20;
+    amount(total, Resource::watch_bytes) = 256 << 20;
+    amount(per_uid, Resource::watch_bytes) = 16 << 20;
     // The kernel lets a user without privileges have so many unread as it may open files. A connection that is silent
     // counts as one that has not read its last one, and a batch must fit in any case.
     amount(total, Resource::unread_fds) = std::max<std::int64_t>(descriptors * 3 / 4, 1024);

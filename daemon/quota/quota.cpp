@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::array<std::string_view, resource_count> names{"segments", "bytes", "attachments", "connections",
                                                              "stagedBytes", "watches", "messageBytes",
-                                                             "unreadFileDescriptors"};
+                                                             "unreadFileDescriptors", "watchBytes"};
 
 constexpr std::size_t index_of(Resource resource) {
     return static_cast<std::size_t>(resource);

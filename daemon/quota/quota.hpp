@@ -22,8 +22,9 @@ enum class Resource {
     watches,
     message_bytes,  // held for messages that have not arrived whole
     unread_fds,     // descriptors that peers have been sent and have not read
+    watch_bytes,    // held for events that watchers have not read
 };
-inline constexpr std::size_t resource_count = 8;
+inline constexpr std::size_t resource_count = 9;
 
 [[nodiscard]] std::string_view resource_name(Resource resource);
 

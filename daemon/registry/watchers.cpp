@@ -15,10 +15,19 @@ std::size_t common_length(std::string_view a, std::string_view b) {
     return static_cast<std::size_t>(differ.first - a.begin());
 }
 
+std::int64_t bytes_of(const WatchReply& reply) {
+    std::size_t bytes = sizeof reply;
+    if (const auto& segment = reply.segment) {
+        bytes += segment->key.value_or("").size() + segment->acl.size() * sizeof(AclEntry);
+        for (const auto& [name, value] : segment->labels) bytes += 2 * sizeof(std::string) + name.size() + value.size();
+    }
+    return static_cast<std::int64_t>(bytes);
+}
+
 }  // namespace
 
-Watcher::Watcher(Watchers& watchers, std::string prefix, const Peer& peer, std::function<void()> wake)
-    : watchers_(watchers), prefix_(std::move(prefix)), peer_(peer), wake_(std::move(wake)) {
+Watcher::Watcher(Watchers& watchers, Quota& quota, std::string prefix, const Peer& peer, std::function<void()> wake)
+    : watchers_(watchers), quota_(quota), prefix_(std::move(prefix)), peer_(peer), wake_(std::move(wake)) {
     watchers_.by_prefix_[prefix_].push_back(this);
 }
 
@@ -34,20 +43,26 @@ bool Watcher::take_lost() {
 
 std::shared_ptr<const WatchReply> Watcher::take() {
     if (queue_.empty()) return nullptr;
-    auto event = std::move(queue_.front());
+    auto event = std::move(queue_.front().event);
     queue_.pop_front();
     return event;
 }
 
-void Watcher::push(std::shared_ptr<const WatchReply> event) {
+void Watcher::push(const std::shared_ptr<const WatchReply>& event, std::int64_t bytes) noexcept {
     if (lost_) return;
     bool was_idle = idle();
-    if (!event || queue_.size() == most_events) {
-        queue_.clear();
-        lost_ = true;
-    } else {
-        queue_.push_back(std::move(event));
+    lost_ = true;
+    try {
+        if (event && queue_.size() < most_events) {
+            if (auto charge = quota_.charge(peer_.uid, Resource::watch_bytes, bytes)) {
+                queue_.push_back({event, *std::move(charge)});
+                lost_ = false;
+            }
+        }
+    } catch (const std::bad_alloc&) {
+        // Lost.
     }
+    if (lost_) queue_.clear();
     if (was_idle) wake_();
 }
 
@@ -55,6 +70,7 @@ void Watcher::push(std::shared_ptr<const WatchReply> event) {
 void Watchers::tell(Event event, const Entry& entry) noexcept {
     if (by_prefix_.empty() || !entry.key) return;
     std::shared_ptr<const WatchReply> reply;
+    std::int64_t bytes = 0;
     std::string_view left = *entry.key;
     for (;;) {
         auto place = by_prefix_.upper_bound(left);
@@ -65,11 +81,14 @@ void Watchers::tell(Event event, const Entry& entry) noexcept {
             for (Watcher* watcher : place->second) {
                 if (!check_describe(watcher->peer_, entry.acl)) continue;
                 try {
-                    if (!reply) reply = std::make_shared<const WatchReply>(WatchReply{event, entry.describe()});
-                    watcher->push(reply);
+                    if (!reply) {
+                        reply = std::make_shared<const WatchReply>(WatchReply{event, entry.describe()});
+                        bytes = bytes_of(*reply);
+                    }
                 } catch (const std::bad_alloc&) {
-                    watcher->push(nullptr);
+                    // Pushed as null.
                 }
+                watcher->push(reply, bytes);
             }
             if (common == 0) return;
             common--;

@@ -1,8 +1,10 @@
-// Who wants to hear what happens to which segments. Every watcher has a queue of bounded length: one that does not keep up
-// loses what it holds and is told so; it never makes the daemon grow.
+// Who wants to hear what happens to which segments. Every watcher has a queue of bounded length, and what waits in all of
+// one user's is bounded in bytes: a watcher that does not keep up loses what it holds and is told so; it never makes the
+// daemon grow.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
@@ -12,6 +14,7 @@
 
 #include "messages.hpp"
 #include "policy.hpp"
+#include "quota.hpp"
 
 namespace shmd {
 
@@ -24,8 +27,9 @@ class Watcher {
     /// Events that it may be behind.
     static constexpr std::size_t most_events = 1024;
 
-    /// peer: borrowed. wake: called when there is something where nothing was.
-    Watcher(Watchers& watchers, std::string prefix, const Peer& peer, std::function<void()> wake);
+    /// quota: what waits to be read is on the peer's account there. peer: borrowed. wake: called when there is something
+    /// where nothing was.
+    Watcher(Watchers& watchers, Quota& quota, std::string prefix, const Peer& peer, std::function<void()> wake);
     Watcher(const Watcher&) = delete;
     Watcher& operator=(const Watcher&) = delete;
     ~Watcher();
@@ -39,13 +43,19 @@ class Watcher {
 
   private:
     friend class Watchers;
-    void push(std::shared_ptr<const WatchReply> event);
+    struct Waiting {
+        std::shared_ptr<const WatchReply> event;
+        Charge charge;
+    };
+    /// event: null when there was no memory for it.
+    void push(const std::shared_ptr<const WatchReply>& event, std::int64_t bytes) noexcept;
 
     Watchers& watchers_;
+    Quota& quota_;
     std::string prefix_;
     const Peer& peer_;
     std::function<void()> wake_;
-    std::deque<std::shared_ptr<const WatchReply>> queue_;
+    std::deque<Waiting> queue_;
     bool lost_ = false;
 };
 

@@ -21,7 +21,8 @@ void append(std::string& batch, const WatchReply& reply) {
 asio::awaitable<bool> Session::watch(Watching watching) {
     // Shared with what outlives this: the wait for the peer's end may be called when all else is gone.
     auto wake = std::make_shared<asio::steady_timer>(socket_.get_executor());
-    Watcher watcher(context_.handlers.registry().watchers(), watching.prefix, client_.peer, [wake] { wake->cancel(); });
+    Watcher watcher(context_.handlers.registry().watchers(), context_.quota, watching.prefix, client_.peer,
+                    [wake] { wake->cancel(); });
     auto self = shared_from_this();
     auto gone = [self, wake](asio::error_code) {
         self->peer_gone_ = true;

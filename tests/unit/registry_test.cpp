@@ -20,6 +20,14 @@ std::unique_ptr<Entry> entry(std::optional<std::string> key, std::int64_t size =
     return made;
 }
 
+// 64 KiB of everything for each.
+Limits small_limits() {
+    Limits limits;
+    limits.total.fill(64 << 10);
+    limits.per_uid.fill(64 << 10);
+    return limits;
+}
+
 std::unique_ptr<Entry> staged_entry() {
     auto made = entry(std::nullopt);
     made->state = State::staged;
@@ -189,10 +197,10 @@ TEST_CASE("the memory of a segment that is gone is handed to the one who frees i
 }
 
 TEST_CASE("charges come back when the segment and the attachment are gone") {
-    Limits limits;
-    limits.total.fill(100);
-    limits.per_uid.fill(100);
-    Quota quota(limits, 0);
+    Limits small;
+    small.total.fill(100);
+    small.per_uid.fill(100);
+    Quota quota(small, 0);
     Registry registry;
     HeldAttachments holder({1}, 1);
     auto made = entry("a");
@@ -279,14 +287,15 @@ TEST_CASE("what is longest out of use is evicted first, never what is attached o
 }
 
 TEST_CASE("a watcher hears of the keys that begin with its prefix, if it may describe them") {
+    Quota quota(small_limits(), 0);
     Registry registry;
     int wakes = 0;
     Peer root{}, other{7, 7};
-    Watcher all(registry.watchers(), "", root, [&] { wakes++; });
-    Watcher some(registry.watchers(), "app/", root, [] {});
-    Watcher denied(registry.watchers(), "app/", other, [] {});
-    Watcher unrelated(registry.watchers(), "app/z", root, [] {});
-    Watcher longer(registry.watchers(), "app/ab", root, [] {});
+    Watcher all(registry.watchers(), quota, "", root, [&] { wakes++; });
+    Watcher some(registry.watchers(), quota, "app/", root, [] {});
+    Watcher denied(registry.watchers(), quota, "app/", other, [] {});
+    Watcher unrelated(registry.watchers(), quota, "app/z", root, [] {});
+    Watcher longer(registry.watchers(), quota, "app/ab", root, [] {});
 
     Entry& added = registry.add(entry("app/a"));
     CHECK(wakes == 1);
@@ -306,9 +315,12 @@ TEST_CASE("a watcher hears of the keys that begin with its prefix, if it may des
 }
 
 TEST_CASE("a watcher that does not keep up loses its events and is told so once") {
+    Limits roomy;
+    roomy.total.fill(1 << 30);
+    Quota quota(roomy, 0);
     Registry registry;
     Peer root{};
-    Watcher slow(registry.watchers(), "", root, [] {});
+    Watcher slow(registry.watchers(), quota, "", root, [] {});
     Entry& added = registry.add(entry("a"));
     for (std::size_t i = 0; i < Watcher::most_events; i++) registry.sealed(added);
     CHECK_FALSE(slow.take());
@@ -316,4 +328,25 @@ TEST_CASE("a watcher that does not keep up loses its events and is told so once"
     CHECK_FALSE(slow.take_lost());
     registry.sealed(added);
     CHECK(slow.take()->event == Event::sealed);
+}
+
+TEST_CASE("what waits in all watchers of a user is bounded in bytes") {
+    Quota quota(small_limits(), 0);
+    Registry registry;
+    Peer user{7, 7};
+    Entry& added = registry.add(entry("a"));
+    registry.change(added, [](Entry& changed) {
+        changed.acl.mode = 0666;
+        changed.labels = {{"large", std::string(1000, 'x')}};
+    });
+    Watcher first(registry.watchers(), quota, "", user, [] {}), second(registry.watchers(), quota, "a", user, [] {});
+    for (std::size_t i = 0; i < 100; i++) registry.sealed(added);
+    bool first_lost = first.take_lost(), second_lost = second.take_lost();
+    CHECK((first_lost || second_lost));
+    CHECK(quota.total(Resource::watch_bytes) <= 64 << 10);
+    while (first.take() || second.take()) continue;
+    CHECK(quota.total(Resource::watch_bytes) == 0);
+    registry.sealed(added);
+    CHECK(first.take()->event == Event::sealed);
+    CHECK(second.take()->event == Event::sealed);
 }
