@@ -5,6 +5,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -61,6 +62,7 @@ Connection::~Connection() {
 }
 
 std::optional<Failure> Connection::connect(const std::string& path) {
+    path_ = path;
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (path.empty()) return Failure{EINVAL, "the path of the daemon's socket is empty"};
@@ -201,14 +203,82 @@ Outcome<T> Connection::start_stream(std::string message) {
     return next_of_stream<T>(std::nullopt);
 }
 
-void Connection::notify(std::string message) noexcept {
+bool Connection::notify(std::string message) noexcept {
     try {
         std::lock_guard lock(send_mutex_);
-        if (ended_) return;
+        if (ended_) return false;
         writer_.start(Frame{std::move(message)});
-        if (writer_.write_to(socket_.get(), 0) != IoStatus::done) give_up();
+        if (writer_.write_to(socket_.get(), 0) == IoStatus::done) return true;
+        give_up();
+        return false;
     } catch (const std::exception&) {
-        // No memory: the daemon hears of it when the connection ends.
+        return true;  // no memory: the daemon hears of it when the connection ends
+    }
+}
+
+void Connection::hold(std::uint32_t attachment) {
+    std::lock_guard lock(grants_mutex_);
+    grants_.insert(attachment);
+}
+
+void Connection::let_go(std::uint32_t attachment) noexcept {
+    std::lock_guard lock(grants_mutex_);
+    grants_.erase(attachment);
+}
+
+bool Connection::holds(std::uint32_t attachment) noexcept {
+    std::lock_guard lock(grants_mutex_);
+    return grants_.contains(attachment);
+}
+
+Outcome<std::shared_ptr<Connection>> Connection::successor() {
+    std::lock_guard lock(succession_mutex_);
+    if (successor_) return successor_;
+    auto made = open(path_);
+    if (!made) return made;
+    std::vector<std::uint32_t> left;
+    {
+        std::lock_guard grants_lock(grants_mutex_);
+        left.assign(grants_.begin(), grants_.end());
+    }
+    while (!left.empty()) {
+        std::size_t count = std::min(left.size(), limits::resumed);
+        Resume call{{left.end() - static_cast<std::ptrdiff_t>(count), left.end()}};
+        left.resize(left.size() - count);
+        auto answer = (*made)->call<Resumed>(encode_call(call));
+        // A daemon that refuses, as an older one does, has kept nothing.
+        if (!answer && answer.failure().lost != Lost::no) return std::move(answer.failure());
+        if (!answer) break;
+        (*made)->grants_.insert(answer->body.attachments.begin(), answer->body.attachments.end());
+    }
+    successor_ = *made;
+    // Those that were let go meanwhile.
+    std::vector<std::uint32_t> unwanted;
+    {
+        std::scoped_lock grants_lock(grants_mutex_, successor_->grants_mutex_);
+        for (std::uint32_t attachment : successor_->grants_) {
+            if (!grants_.contains(attachment)) unwanted.push_back(attachment);
+        }
+    }
+    for (std::uint32_t attachment : unwanted) {
+        successor_->let_go(attachment);
+        successor_->notify(encode_call(Detach{attachment}, {.oneway = true}));
+    }
+    return successor_;
+}
+
+std::shared_ptr<Connection> Connection::present_successor() noexcept {
+    std::lock_guard lock(succession_mutex_);
+    return successor_;
+}
+
+// Taken up by a connection that ends at once, it ends with that.
+void Connection::give_back(std::uint32_t attachment) noexcept {
+    try {
+        auto brief = open(path_);
+        if (brief) (*brief)->notify(encode_call(Resume{{attachment}}, {.oneway = true}));
+    } catch (const std::exception&) {
+        // No memory: the grant ends with this process.
     }
 }
 
@@ -277,6 +347,7 @@ template Outcome<Answer<Empty>> Connection::call(std::string);
 template Outcome<Answer<Grant>> Connection::call(std::string);
 template Outcome<Answer<Grants>> Connection::call(std::string);
 template Outcome<Answer<OpenResults>> Connection::call(std::string);
+template Outcome<Answer<Resumed>> Connection::call(std::string);
 template Outcome<Answer<SegmentReply>> Connection::call(std::string);
 template Outcome<Answer<RawReply>> Connection::call(std::string);
 template Outcome<std::vector<SegmentReply>> Connection::call_for_many(std::string);

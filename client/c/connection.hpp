@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -72,14 +73,30 @@ class Connection : public std::enable_shared_from_this<Connection> {
     /// Its socket, for poll(2).
     [[nodiscard]] int fd() const noexcept { return socket_.get(); }
 
-    /// Sends a oneway call. Whether it arrives is not known: the connection may have ended.
-    void notify(std::string message) noexcept;
+    /// Sends a oneway call. False when the connection has ended; true does not say that it arrives.
+    bool notify(std::string message) noexcept;
+
+    /// What this connection holds: the grants of open segments. A successor takes them up.
+    void hold(std::uint32_t attachment);
+    void let_go(std::uint32_t attachment) noexcept;
+    [[nodiscard]] bool holds(std::uint32_t attachment) noexcept;
+
+    /// The connection that takes this one's place once it has ended, as by a restart of the daemon: made at the first
+    /// call, with those grants that the daemon has kept. It may have ended too.
+    Outcome<std::shared_ptr<Connection>> successor();
+    /// The same if there is one already, else null.
+    [[nodiscard]] std::shared_ptr<Connection> present_successor() noexcept;
+    /// Ends a grant of this ended connection, which the daemon may have kept, without waiting for the daemon.
+    void give_back(std::uint32_t attachment) noexcept;
 
     /// Ends it for good; the daemon takes all its grants back.
     void give_up() noexcept;
 
     /// False once it has ended, and after a change of user: calls need a new one.
     [[nodiscard]] bool usable() const noexcept;
+
+    /// True once calls on it are in vain.
+    [[nodiscard]] bool ended() const noexcept { return ended_; }
 
     /// True in the process that made it: its grants are this process's.
     [[nodiscard]] bool ours() const noexcept;
@@ -101,6 +118,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
         while (reader_.fd_count() > 0) reader_.take_fd();
     }
 
+    std::string path_;
     UniqueFd socket_;
     Identity identity_ = Identity::now();
     std::atomic<bool> ended_ = false;
@@ -111,6 +129,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::mutex call_mutex_;  // reader_, proven_: one call at a time
     FrameReader reader_;
     bool proven_ = false;  // a reply has come: the daemon has accepted us
+
+    std::mutex grants_mutex_;
+    std::set<std::uint32_t> grants_;
+
+    std::mutex succession_mutex_;  // successor_. Taken before all others
+    std::shared_ptr<Connection> successor_;
 
     std::mutex send_mutex_;  // writer_. Taken after call_mutex_, or alone
     FrameWriter writer_;

@@ -95,6 +95,7 @@ OpenSegment::OpenSegment(std::shared_ptr<Connection> connection, Grant grant, Ma
       access_(access),
       created_(grant.created == true),
       attachment_(grant.attachment) {
+    connection_->hold(attachment_);
     take(std::move(grant.segment));
 }
 
@@ -102,10 +103,37 @@ OpenSegment::~OpenSegment() {
     mapping_.reset();
     if (!connection_->ours()) return;
     try {
-        connection_->notify(encode_call(Detach{attachment_}, {.oneway = true}));
+        const std::string detach = encode_call(Detach{attachment_}, {.oneway = true});
+        while (!connection_->notify(detach)) {
+            connection_->let_go(attachment_);
+            auto next = connection_->present_successor();
+            if (!next) {
+                connection_->give_back(attachment_);
+                return;
+            }
+            if (!next->holds(attachment_)) return;
+            connection_ = std::move(next);
+        }
+        connection_->let_go(attachment_);
     } catch (const std::exception&) {
         // No memory: the grant ends with the connection.
     }
+}
+
+// The connection that has the grant: the one that gave it, or one that took it up after a restart of the daemon.
+Outcome<std::shared_ptr<Connection>> OpenSegment::connection() {
+    std::lock_guard lock(connection_mutex_);
+    if (!connection_->ours()) return Failure{EPERM, "its grant belongs to the process that this one was forked from"};
+    while (connection_->ended()) {
+        auto next = connection_->successor();
+        if (!next) return next;
+        if (!(*next)->holds(attachment_)) {
+            return Failure{ECONNRESET,
+                           "the connection that it was granted on has ended, and it with it: open or create it again"};
+        }
+        connection_ = *next;
+    }
+    return connection_;
 }
 
 void OpenSegment::take(Segment segment) {
@@ -115,22 +143,23 @@ void OpenSegment::take(Segment segment) {
     info_ = infos_.back().get();
 }
 
-// A call that answers with what the segment is then.
+// A call that answers with what the segment is then. One that has not reached a daemon is made again, once.
 Outcome<Empty> OpenSegment::change(const CallBody& call) {
-    if (!connection_->ours()) return Failure{EPERM, "its grant belongs to the process that this one was forked from"};
-    auto answer = connection_->call<SegmentReply>(encode_call(call));
-    if (!answer) return std::move(answer.failure());
-    if (!answer->body.segment) return nonsense("it describes no segment");
-    take(std::move(*answer->body.segment));
-    return Empty{};
+    const std::string message = encode_call(call);
+    for (bool last = false;; last = true) {
+        auto connected = connection();
+        if (!connected) return std::move(connected.failure());
+        auto answer = (*connected)->call<SegmentReply>(message);
+        if (!answer && answer.failure().lost == Lost::unsent && !last) continue;
+        if (!answer) return std::move(answer.failure());
+        if (!answer->body.segment) return nonsense("it describes no segment");
+        take(std::move(*answer->body.segment));
+        return Empty{};
+    }
 }
 
 Outcome<Empty> OpenSegment::publish(const std::optional<std::string>& key, bool replace) {
-    auto published = change(Publish{attachment_, key, replace});
-    if (!published && published.failure().lost == Lost::unsent) {
-        published.failure().message = "the connection that it was granted on has ended, and it with it: create it again";
-    }
-    return published;
+    return change(Publish{attachment_, key, replace});
 }
 
 Outcome<Empty> OpenSegment::resize(std::int64_t size) {
@@ -141,36 +170,46 @@ Outcome<Empty> OpenSegment::remap() {
     return change(Describe{{std::nullopt, info().id}});
 }
 
-Outcome<Answer<Grant>> OpenSegment::grant_again(Access access) {
-    auto answer = connection_->call<Grant>(encode_call(Open{{std::nullopt, info().id}, access}));
+Outcome<Answer<Grant>> OpenSegment::grant_again(Connection& connection, Access access) {
+    auto answer = connection.call<Grant>(encode_call(Open{{std::nullopt, info().id}, access}));
     if (answer && !answer->descriptor) return no_descriptor(answer->descriptor_lost);
     return answer;
 }
 
 // Takes the new grant in place of the one there is.
-Outcome<Empty> OpenSegment::exchange_for(Answer<Grant> answer, Access access) {
+Outcome<Empty> OpenSegment::exchange_for(Connection& connection, Answer<Grant> answer, Access access) {
     auto replaced = mapping_->replace(answer.descriptor, answer.body.segment, access);
     std::uint32_t unwanted = answer.body.attachment;
     if (replaced) {
+        std::lock_guard lock(connection_mutex_);
+        connection.hold(unwanted);
         std::swap(unwanted, attachment_);
+        connection.let_go(unwanted);
         access_ = access;
     }
-    connection_->notify(encode_call(Detach{unwanted}, {.oneway = true}));
+    connection.notify(encode_call(Detach{unwanted}, {.oneway = true}));
     return replaced;
 }
 
 // The kernel counts every mapping made from a descriptor for writing as one that writes, so ours goes first.
 Outcome<Empty> OpenSegment::seal() {
-    if (!connection_->ours()) return Failure{EPERM, "its grant belongs to the process that this one was forked from"};
     bool was_writable = access_ == Access::write;
     if (was_writable) {
-        auto reader = grant_again(Access::read);
+        // Also finds out whether the connection has ended.
+        if (auto known = remap(); !known) return known;
+        auto connected = connection();
+        if (!connected) return std::move(connected.failure());
+        auto reader = grant_again(**connected, Access::read);
         if (!reader) return std::move(reader.failure());
-        if (auto done = exchange_for(std::move(*reader), Access::read); !done) return done;
+        if (auto done = exchange_for(**connected, std::move(*reader), Access::read); !done) return done;
     }
     auto sealed = change(Seal{{std::nullopt, info().id}});
     if (!sealed && was_writable) {
-        if (auto writer = grant_again(Access::write)) (void)exchange_for(std::move(*writer), Access::write);
+        auto connected = connection();
+        if (!connected) return sealed;
+        if (auto writer = grant_again(**connected, Access::write)) {
+            (void)exchange_for(**connected, std::move(*writer), Access::write);
+        }
     }
     return sealed;
 }

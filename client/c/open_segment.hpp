@@ -55,7 +55,8 @@ class OpenSegment {
     OpenSegment& operator=(const OpenSegment&) = delete;
     ~OpenSegment();
 
-    /// EPERM in a process that inherited the segment; ECONNRESET when the connection of the grant has ended.
+    /// EPERM in a process that inherited the segment; ECONNRESET when the grant has ended, as it does with a daemon that
+    /// keeps nothing over its end.
     Outcome<Empty> publish(const std::optional<std::string>& key, bool replace);
 
     /// Makes the content immutable; the segment is open for reading then. EPERM and ECONNRESET as for publish().
@@ -77,9 +78,11 @@ class OpenSegment {
   private:
     Outcome<Empty> change(const CallBody& call);
     void take(Segment segment);
-    Outcome<Answer<Grant>> grant_again(Access access);
-    Outcome<Empty> exchange_for(Answer<Grant> answer, Access access);
+    Outcome<std::shared_ptr<Connection>> connection();
+    Outcome<Answer<Grant>> grant_again(Connection& connection, Access access);
+    Outcome<Empty> exchange_for(Connection& connection, Answer<Grant> answer, Access access);
 
+    std::mutex connection_mutex_;
     std::shared_ptr<Connection> connection_;
     std::optional<Mapping> mapping_;
     Access access_;

@@ -20,8 +20,8 @@ TEST_CASE("a lookup table is replaced under its readers, and every old one is fr
     CHECK(published.err == "");
     CHECK(published.status == 0);
     for (OwnedProcess& reader : readers) CHECK(reader.wait() == 0);
-    Snapshot rest = settled(daemon);
-    CHECK(rest.status.segments == 1);
-    CHECK(rest.status.attachments == 0);
+    (void)wait_until(daemon, "one segment that nobody has", [](const Snapshot& rest) {
+        return rest.status.segments == 1 && rest.status.attachments == 0;
+    });
     CHECK(run_command({LOOKUP_TABLE_PATH}, environment.environment).status == 2);
 }

@@ -30,8 +30,9 @@ class Segment {
 
 class Client {
   public:
-    explicit Client(const shmd::test::Daemon& daemon) {
-        if (shmd_connect(daemon.socket().c_str(), &client_) != 0) refused();
+    explicit Client(const shmd::test::Daemon& daemon) : Client(daemon.socket()) {}
+    explicit Client(const std::string& socket) {
+        if (shmd_connect(socket.c_str(), &client_) != 0) refused();
     }
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;

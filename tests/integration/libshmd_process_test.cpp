@@ -258,6 +258,8 @@ TEST_CASE("a staged segment whose connection has ended cannot be published any m
     staged.staged = 1;
     Segment segment = client.create("key", 10, &staged);
     daemon.kill();
+    CHECK(shmd_publish(segment.get(), nullptr, 0) == -ECONNREFUSED);
+    daemon.restart();
     CHECK(shmd_publish(segment.get(), nullptr, 0) == -ECONNRESET);
     CHECK(std::string(shmd_last_error()->message).find("create it again") != std::string::npos);
 }

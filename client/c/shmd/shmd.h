@@ -43,7 +43,9 @@
  * Users. After a change of the effective user or group the next call connects anew, as that user. What was granted
  * before stays granted.
  *
- * Restarts. When the daemon was restarted, the next call connects anew. A call that is under way then is made again,
+ * Restarts. When the daemon was restarted, the next call connects anew, and takes up the grants of this process where a
+ * service manager keeps segments: an open segment then goes on as if nothing had happened. Elsewhere its grant and the
+ * segment have ended with the daemon, and calls on it give -ECONNRESET. A call that is under way then is made again,
  * once, if the daemon did not get it or if it opens, describes or lists (shmd_create() with a key and SHMD_CREATE_ANY
  * opens); any other gives -ECONNRESET. Mapped memory stays mapped throughout. No call raises SIGPIPE.
  */
