@@ -193,7 +193,7 @@ Result<CallBody> decode_detach(const Json& parameters) {
 Result<CallBody> decode_resume(const Json& parameters) {
     Resume call;
     Fields fields(parameters);
-    fields.require("attachments", call.attachments);
+    fields.require("attachments", call.attachments).allow("partial", call.partial);
     if (call.attachments.empty() || call.attachments.size() > limits::resumed) fields.fail("attachments");
     return finish(fields, std::move(call));
 }
@@ -446,7 +446,10 @@ struct EncodeParameters {
         out.add("access", json::enum_name(call.access));
     }
     void operator()(const Detach& call) const { out.add("attachment", call.attachment); }
-    void operator()(const Resume& call) const { json::append(out.begin("attachments"), call.attachments); }
+    void operator()(const Resume& call) const {
+        json::append(out.begin("attachments"), call.attachments);
+        out.add_if("partial", call.partial);
+    }
     void operator()(const Publish& call) const {
         out.add("attachment", call.attachment);
         out.add_if("key", call.key);

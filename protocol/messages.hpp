@@ -87,6 +87,7 @@ struct Detach {
 struct Resume {
     static constexpr std::string_view method = "io.shmd.Segments.Resume";
     std::vector<std::uint32_t> attachments;
+    std::optional<bool> partial = std::nullopt;
     bool operator==(const Resume&) const = default;
 };
 struct Publish {

@@ -245,6 +245,7 @@ Outcome<std::shared_ptr<Connection>> Connection::successor() {
         std::size_t count = std::min(left.size(), limits::resumed);
         Resume call{{left.end() - static_cast<std::ptrdiff_t>(count), left.end()}};
         left.resize(left.size() - count);
+        if (!left.empty()) call.partial = true;
         auto answer = (*made)->call<Resumed>(encode_call(call));
         // A daemon that refuses, as an older one does, has kept nothing.
         if (!answer && answer.failure().lost != Lost::no) return std::move(answer.failure());

@@ -361,12 +361,8 @@ Outcome Handlers::act(Client& client, const Publish& call) {
 
 // Those of this connection's process that an earlier daemon granted, and no others.
 Outcome Handlers::act(Client& client, const Resume& call) {
-    Resumed resumed;
-    for (std::uint32_t attachment : call.attachments) {
-        bool has_it = client.held.holds(attachment) ||
-                      orphans_.resume(attachment, client.held.process(), client.held);
-        if (has_it) resumed.attachments.push_back(attachment);
-    }
+    Resumed resumed{orphans_.resume(call.attachments, client.held)};
+    if (call.partial != true) orphans_.end_rest(client.held);
     return Answer{std::move(resumed)};
 }
 

@@ -1,5 +1,6 @@
 #include "handlers.hpp"
 
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,6 +17,13 @@ std::int64_t now_usec() {
     timespec now{};
     ::clock_gettime(CLOCK_REALTIME, &now);
     return std::int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000;
+}
+
+// So far from where any other daemon began that they never meet.
+std::uint64_t random_number() {
+    std::uint64_t number = 0;
+    if (::getrandom(&number, sizeof number, 0) != sizeof number) number = static_cast<std::uint64_t>(now_usec()) << 20;
+    return number;
 }
 
 std::int64_t machine_memory() {
@@ -43,7 +51,8 @@ Handlers::Handlers(Registry& registry, Quota& quota, KeyPolicy policy)
       started_usec_(now_usec()),
       machine_bytes_(machine_memory()),
       policy_(std::move(policy)),
-      orphans_(registry) {}
+      orphans_(registry),
+      next_connection_(random_number()) {}
 
 Outcome Handlers::handle(Client& client, const Call& call) {
     if (!call.body) return call.body.error();

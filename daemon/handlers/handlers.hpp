@@ -21,8 +21,8 @@ namespace shmd {
 
 /// One connection as the handlers see it: who it is and what it holds.
 struct Client {
-    Client(Peer p, Endpoint e, std::shared_ptr<ProcessLife> l)
-        : peer(std::move(p)), endpoint(e), process(std::move(l)), held(process->process(), peer.uid) {}
+    Client(Peer p, Endpoint e, std::shared_ptr<ProcessLife> l, std::uint64_t connection)
+        : peer(std::move(p)), endpoint(e), process(std::move(l)), held(process->process(), peer.uid, connection) {}
 
     Peer peer;
     Endpoint endpoint;
@@ -128,6 +128,8 @@ class Handlers {
     void keep_with(Recorder* recorder) { recorder_ = recorder; }
     /// The attachments of processes that have not come back since an earlier daemon.
     Orphans& orphans() { return orphans_; }
+    /// For a new Client: a number that none before had, in this daemon or an earlier one.
+    std::uint64_t number_connection() { return next_connection_++; }
     /// From here on the segment goes when its creator does.
     void watch_creator(Entry& entry);
 
@@ -183,6 +185,7 @@ class Handlers {
     Operations operations_;
     Recorder* recorder_ = nullptr;
     Orphans orphans_;
+    std::uint64_t next_connection_;
     bool draining_ = false;
 };
 

@@ -4,9 +4,10 @@
 
 namespace shmd {
 
-HeldAttachments& Orphans::of(ProcessId process, std::uint32_t uid, std::shared_ptr<ProcessLife> life) {
-    const Key key(process, uid);
-    auto [place, is_new] = held_.try_emplace(key, process, uid);
+HeldAttachments& Orphans::of(ProcessId process, std::uint32_t uid, std::uint64_t connection,
+                             std::shared_ptr<ProcessLife> life) {
+    const Key key(process, connection);
+    auto [place, is_new] = held_.try_emplace(key, process, uid, connection);
     Held& held = place->second;
     if (is_new && life) {
         held.death_watch = life->when_dead([this, key] { end(key); });
@@ -30,17 +31,34 @@ void Orphans::end_dead() {
     for (const Key& key : dead) end(key);
 }
 
-bool Orphans::resume(std::uint32_t attachment, ProcessId process, HeldAttachments& to) {
-    if (process.start == 0) return false;
-    auto first = held_.lower_bound({process, 0});
-    for (auto place = first; place != held_.end() && place->first.first == process; ++place) {
+std::vector<std::uint32_t> Orphans::resume(const std::vector<std::uint32_t>& attachments, HeldAttachments& to) {
+    std::vector<std::uint32_t> resumed;
+    const ProcessId process = to.process();
+    auto take = [&](std::uint32_t attachment) {
+        if (to.holds(attachment)) return true;
+        const Attachment* wanted = registry_.find_attachment(attachment);
+        if (!wanted || wanted->holder->process() != process) return false;
+        auto place = held_.find({process, wanted->holder->connection()});
+        if (place == held_.end() || &place->second.attachments != wanted->holder) return false;
         HeldAttachments& from = place->second.attachments;
-        if (!from.holds(attachment)) continue;
+        // Where the id is all that tells a process, it must at least be the same user's.
+        if (process.pid == 0 || (process.mark == 0 && from.uid() != to.uid())) return false;
         registry_.hand_over(attachment, from, to);
-        if (from.empty()) held_.erase(place);
+        place->second.taken_up_by = to.connection();
         return true;
+    };
+    for (std::uint32_t attachment : attachments) {
+        if (take(attachment)) resumed.push_back(attachment);
     }
-    return false;
+    return resumed;
+}
+
+void Orphans::end_rest(const HeldAttachments& to) {
+    std::vector<Key> ended;
+    for (auto place = held_.lower_bound({to.process(), 0}); place != held_.end() && place->first.first == to.process(); ++place) {
+        if (place->second.taken_up_by == to.connection()) ended.push_back(place->first);
+    }
+    for (const Key& key : ended) end(key);
 }
 
 }  // namespace shmd

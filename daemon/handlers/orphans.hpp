@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "process_life.hpp"
 #include "registry.hpp"
@@ -19,21 +20,23 @@ class Orphans {
     Orphans(const Orphans&) = delete;
     Orphans& operator=(const Orphans&) = delete;
 
-    /// The holder for attachments of this process. life: what watches it; null when it is dead: end() them then.
-    HeldAttachments& of(ProcessId process, std::uint32_t uid, std::shared_ptr<ProcessLife> life);
+    /// The holder for what this connection of this process had. life: what watches the process; null when it is dead:
+    /// end_dead() ends them then.
+    HeldAttachments& of(ProcessId process, std::uint32_t uid, std::uint64_t connection, std::shared_ptr<ProcessLife> life);
     /// Ends the attachments of processes that died before they could be watched.
     void end_dead();
 
-    /// Gives an attachment of this process to its new connection. False when it has none of this number.
-    bool resume(std::uint32_t attachment, ProcessId process, HeldAttachments& to);
-
-    [[nodiscard]] std::size_t processes() const { return held_.size(); }
+    /// Gives those of these attachments that the process of `to` had to its new connection. Those that it now has.
+    std::vector<std::uint32_t> resume(const std::vector<std::uint32_t>& attachments, HeldAttachments& to);
+    /// Ends what is left of the connections of which this one has taken up something.
+    void end_rest(const HeldAttachments& to);
 
   private:
-    using Key = std::pair<ProcessId, std::uint32_t>;
+    using Key = std::pair<ProcessId, std::uint64_t>;  // and the connection
     struct Held {
-        Held(ProcessId process, std::uint32_t uid) : attachments(process, uid) {}
+        Held(ProcessId process, std::uint32_t uid, std::uint64_t connection) : attachments(process, uid, connection) {}
         HeldAttachments attachments;
+        std::uint64_t taken_up_by = 0;  // a connection
         std::shared_ptr<ProcessLife> life{};
         std::shared_ptr<void> death_watch{};
     };

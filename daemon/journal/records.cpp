@@ -24,7 +24,7 @@ enum : Tag {
     tag_mode = 9 | critical_field,
     tag_acl_entry = 10 | critical_field,
     tag_creator_pid = 11,
-    tag_creator_start = 12,
+    tag_creator_mark = 12,
     tag_state = 13 | critical_field,
     tag_lifetime = 14 | critical_field,
     tag_lease_usec = 15 | critical_field,
@@ -160,7 +160,7 @@ void take_field(SegmentRecord& segment, Tag tag, std::string_view bytes) {
         case tag_mode: return get(bytes, segment.acl.mode);
         case tag_acl_entry: segment.acl.entries.push_back(acl_entry(bytes)); return;
         case tag_creator_pid: return get(bytes, segment.creator.pid);
-        case tag_creator_start: return get(bytes, segment.creator.start);
+        case tag_creator_mark: return get(bytes, segment.creator.mark);
         case tag_state: return get(bytes, segment.state);
         case tag_lifetime: return get(bytes, segment.lifetime);
         case tag_lease_usec: return get(bytes, segment.lease_usec);
@@ -209,8 +209,9 @@ AttachmentRecord read_attachment(std::string_view payload) {
     Reader reader(payload);
     AttachmentRecord attachment;
     attachment.segment = reader.value<std::int64_t>();
-    attachment.holder.start = reader.value<std::uint64_t>();
+    attachment.holder.mark = reader.value<std::uint64_t>();
     attachment.since_usec = reader.value<std::int64_t>();
+    attachment.connection = reader.value<std::uint64_t>();
     attachment.id = reader.value<std::uint32_t>();
     attachment.holder.pid = reader.value<std::int32_t>();
     attachment.uid = reader.value<std::uint32_t>();
@@ -234,7 +235,7 @@ void write(Journal& journal, const SegmentRecord& segment) {
     out.field(tag_mode, segment.acl.mode);
     for (const AclEntry& entry : segment.acl.entries) put_acl_entry(out, entry);
     out.field(tag_creator_pid, segment.creator.pid);
-    out.field(tag_creator_start, segment.creator.start);
+    out.field(tag_creator_mark, segment.creator.mark);
     out.field(tag_state, segment.state);
     out.field(tag_lifetime, segment.lifetime);
     if (segment.lifetime == Lifetime::lease) {
@@ -261,8 +262,9 @@ void write(Journal& journal, const SegmentRecord& segment) {
 void write(Journal& journal, const AttachmentRecord& attachment) {
     Writer out;
     out.value(attachment.segment);
-    out.value(attachment.holder.start);
+    out.value(attachment.holder.mark);
     out.value(attachment.since_usec);
+    out.value(attachment.connection);
     out.value(attachment.id);
     out.value(attachment.holder.pid);
     out.value(attachment.uid);

@@ -15,11 +15,10 @@
 
 namespace shmd {
 
-/// A process, apart from all others that had or will have its id: with the moment of its start, in ticks since boot.
-/// Start 0: it could not be told.
+/// A process, apart from all others that had or will have its id. Mark 0: there was nothing to tell them apart by.
 struct ProcessId {
     std::int32_t pid = 0;
-    std::uint64_t start = 0;
+    std::uint64_t mark = 0;
     auto operator<=>(const ProcessId&) const = default;
 };
 
@@ -57,6 +56,7 @@ struct AttachmentRecord {
     std::int64_t segment = 0;
     Access access = Access::read;
     ProcessId holder;
+    std::uint64_t connection = 0;  // a number that no other connection of this boot has
     std::uint32_t uid = 0;
     std::int64_t since_usec = 0;
     std::uint32_t account_uid = 0;
@@ -76,7 +76,7 @@ inline constexpr RecordType renewed = 7 | critical_record;     // a lease began 
 
 /// The most that the record of one segment takes in the journal, and what each of the others takes.
 inline constexpr std::size_t most_segment_bytes = 8192;
-inline constexpr std::size_t attachment_bytes = 16 + 48;
+inline constexpr std::size_t attachment_bytes = 16 + 56;
 inline constexpr std::size_t detached_bytes = 16 + 24;
 inline constexpr std::size_t deleted_bytes = 16 + 16;
 inline constexpr std::size_t gone_bytes = 16 + 8;

@@ -41,6 +41,7 @@ AttachmentRecord record_of(const Attachment& attachment) {
             attachment.entry->id,
             attachment.access,
             attachment.holder->process(),
+            attachment.holder->connection(),
             attachment.holder->uid(),
             attachment.since_usec,
             attachment.charge.uid()};

@@ -88,9 +88,14 @@ Entry* Registry::find(std::int64_t id) {
     return found == by_id_.end() ? nullptr : found->second.get();
 }
 
-Entry* Registry::find_attached(std::uint32_t attachment) {
+const Attachment* Registry::find_attachment(std::uint32_t attachment) const {
     auto found = attachments_.find(attachment);
-    return found == attachments_.end() ? nullptr : found->second.entry;
+    return found == attachments_.end() ? nullptr : &found->second;
+}
+
+Entry* Registry::find_attached(std::uint32_t attachment) {
+    const Attachment* found = find_attachment(attachment);
+    return found ? found->entry : nullptr;
 }
 
 Entry* Registry::next_after(std::int64_t id) {

@@ -74,8 +74,9 @@ struct Entry {
 /// The attachments of one connection. They all end when Registry::detach_all() is called, which its owner must do.
 class HeldAttachments {
   public:
-    /// Whose connection it is.
-    HeldAttachments(ProcessId process, std::uint32_t uid) : process_(process), uid_(uid) {}
+    /// Whose connection it is, and its number.
+    HeldAttachments(ProcessId process, std::uint32_t uid, std::uint64_t connection = 0)
+        : process_(process), uid_(uid), connection_(connection) {}
     HeldAttachments(const HeldAttachments&) = delete;
     HeldAttachments& operator=(const HeldAttachments&) = delete;
 
@@ -84,11 +85,13 @@ class HeldAttachments {
     [[nodiscard]] std::int32_t pid() const { return process_.pid; }
     [[nodiscard]] ProcessId process() const { return process_; }
     [[nodiscard]] std::uint32_t uid() const { return uid_; }
+    [[nodiscard]] std::uint64_t connection() const { return connection_; }
 
   private:
     friend class Registry;
     ProcessId process_;
     std::uint32_t uid_;
+    std::uint64_t connection_;
     std::unordered_set<std::uint32_t> ids_;
 };
 
@@ -122,6 +125,8 @@ class Registry {
     [[nodiscard]] Entry* find(std::string_view key);
     /// The segment with this id, whatever its state, or null. Valid until the next change.
     [[nodiscard]] Entry* find(std::int64_t id);
+    /// An attachment, or null.
+    [[nodiscard]] const Attachment* find_attachment(std::uint32_t attachment) const;
     /// The segment of an attachment, or null.
     [[nodiscard]] Entry* find_attached(std::uint32_t attachment);
     /// The segment with the lowest id above this one, or null: one step of a listing.

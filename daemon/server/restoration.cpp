@@ -85,7 +85,8 @@ bool Restoration::restore_segment(SegmentRecord record, StoredFds& stored) {
 void Restoration::restore_attachment(const AttachmentRecord& record) {
     Entry* entry = parts_.registry.find(record.segment);
     if (!entry) return;
-    HeldAttachments& holder = parts_.handlers.orphans().of(record.holder, record.uid, parts_.processes.find(record.holder));
+    HeldAttachments& holder = 
+        parts_.handlers.orphans().of(record.holder, record.uid, record.connection, parts_.processes.find(record.holder));
     parts_.registry.restore(*entry, holder, record.id, record.access, record.since_usec,
                             parts_.quota.take(record.account_uid, Resource::attachments, 1));
     attachments++;

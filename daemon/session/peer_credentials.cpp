@@ -1,7 +1,9 @@
 #include "peer_credentials.hpp"
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -10,6 +12,9 @@
 #include <string>
 #include <system_error>
 
+#ifndef PID_FS_MAGIC
+#define PID_FS_MAGIC 0x50494446  // Linux 6.9
+#endif
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77  // Linux 6.5; newer than this libc
 #endif
@@ -35,6 +40,22 @@ std::vector<std::uint32_t> read_groups(int socket) {
     }
 }
 
+// From /proc/PID/stat.
+std::uint64_t start_of_process(std::int32_t pid) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+    std::string line;
+    std::getline(file, line);
+    // The program's name, in parentheses, may hold anything; field 3 comes behind it.
+    std::size_t name_end = line.rfind(')');
+    if (name_end == std::string::npos) return 0;
+    std::istringstream fields(line.substr(name_end + 1));
+    std::string skipped;
+    for (int field = 3; field < 22; field++) fields >> skipped;
+    std::uint64_t start = 0;
+    fields >> start;
+    return start;
+}
+
 }  // namespace
 
 Peer read_peer(int socket) {
@@ -58,19 +79,11 @@ UniqueFd open_pidfd(std::int32_t pid) {
     return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
 }
 
-std::uint64_t start_of_process(std::int32_t pid) {
-    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-    std::string line;
-    std::getline(file, line);
-    // The program's name, in parentheses, may hold anything; field 3 comes behind it.
-    std::size_t name_end = line.rfind(')');
-    if (name_end == std::string::npos) return 0;
-    std::istringstream fields(line.substr(name_end + 1));
-    std::string skipped;
-    for (int field = 3; field < 22; field++) fields >> skipped;
-    std::uint64_t start = 0;
-    fields >> start;
-    return start;
+std::uint64_t mark_of_process(int pidfd, std::int32_t pid) {
+    struct statfs system {};
+    struct stat file {};
+    if (::fstatfs(pidfd, &system) == 0 && system.f_type == PID_FS_MAGIC && ::fstat(pidfd, &file) == 0) return file.st_ino;
+    return start_of_process(pid);
 }
 
 }  // namespace shmd

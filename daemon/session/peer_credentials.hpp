@@ -15,7 +15,9 @@ namespace shmd {
 /// The same for any process of this pid namespace; empty when there is none of this id.
 [[nodiscard]] UniqueFd open_pidfd(std::int32_t pid);
 
-/// When it started, in clock ticks since boot (proc(5), /proc/PID/stat, field 22); 0 when that cannot be told.
-[[nodiscard]] std::uint64_t start_of_process(std::int32_t pid);
+/// What tells this process from all others that had or will have its id since boot: the inode of its pidfd, from Linux
+/// 6.9 on; before that its start in clock ticks (proc(5), /proc/PID/stat, field 22); 0 when neither can be had, as in a
+/// sandbox that hides other users' processes.
+[[nodiscard]] std::uint64_t mark_of_process(int pidfd, std::int32_t pid);
 
 }  // namespace shmd

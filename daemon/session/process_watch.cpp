@@ -96,7 +96,7 @@ std::shared_ptr<ProcessWatch> ProcessWatches::watch(int socket, const Peer& peer
         if (auto known = place->second.lock(); known && known->process_lives()) return known;
     }
     Found found = find_process(socket, peer);
-    ProcessId process{peer.pid, notes_starts_ && found.pidfd ? start_of_process(peer.pid) : 0};
+    ProcessId process{peer.pid, notes_marks_ && found.pidfd ? mark_of_process(found.pidfd.get(), peer.pid) : 0};
     auto fresh = std::make_shared<ProcessWatch>(executor_, process, std::move(found.pidfd), found.alive);
     fresh->start();
     if (peer.pid == 0) return fresh;
@@ -115,14 +115,14 @@ void ProcessWatches::stop() {
 }
 
 std::shared_ptr<ProcessWatch> ProcessWatches::find(ProcessId process) {
-    if (process.pid == 0 || process.start == 0) return nullptr;
+    if (process.pid == 0) return nullptr;
     if (auto place = by_pid_.find(process.pid); place != by_pid_.end()) {
         auto known = place->second.lock();
         if (known && known->process() == process && known->process_lives()) return known;
     }
     UniqueFd pidfd = open_pidfd(process.pid);
     // In this order: while the descriptor's process lives, the id is its.
-    if (!pidfd || start_of_process(process.pid) != process.start) return nullptr;
+    if (!pidfd || mark_of_process(pidfd.get(), process.pid) != process.mark) return nullptr;
     auto found = std::make_shared<ProcessWatch>(executor_, process, std::move(pidfd), true);
     if (!found->process_lives()) return nullptr;
     found->start();

@@ -49,8 +49,8 @@ class ProcessWatches {
   public:
     explicit ProcessWatches(asio::any_io_executor executor) : executor_(std::move(executor)) {}
 
-    /// From here on processes are told apart by their start too, for a later daemon to know them again.
-    void note_starts() { notes_starts_ = true; }
+    /// From here on processes are told apart by more than their ids, for a later daemon to know them again.
+    void note_marks() { notes_marks_ = true; }
 
     /// The watch of the process that connected this socket. Throws std::system_error, such as when there are no more
     /// descriptors.
@@ -67,7 +67,7 @@ class ProcessWatches {
     asio::any_io_executor executor_;
     std::unordered_map<std::int32_t, std::weak_ptr<ProcessWatch>> by_pid_;
     std::size_t sweep_at_ = 64;
-    bool notes_starts_ = false;
+    bool notes_marks_ = false;
 };
 
 }  // namespace shmd

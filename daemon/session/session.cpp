@@ -42,7 +42,7 @@ Session::Session(Socket socket, std::shared_ptr<ProcessWatch> process, Peer peer
     : socket_(std::move(socket)),
       process_(std::move(process)),
       context_(context),
-      client_(std::move(peer), endpoint, process_),
+      client_(std::move(peer), endpoint, process_, context.handlers.number_connection()),
       connection_charge_(std::move(charge)),
       unread_(context.quota, client_.peer.uid) {
     // EOF does not tell of a peer's death while a child of its holds the socket too. What the peer sent before is still

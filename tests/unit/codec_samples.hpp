@@ -85,6 +85,7 @@ inline std::vector<CallBody> sample_calls() {
                           std::vector<std::string>{"c"}, full_acl()},
             SetAttributes{{std::nullopt, 7}},
             Resume{{1, 4294967295}},
+            Resume{{7}, true},
             Renew{{"k", std::nullopt}},
             Renew{{std::nullopt, 7}},
             Seal{{"k", std::nullopt}},
