@@ -277,7 +277,7 @@ std::shared_ptr<Connection> Connection::present_successor() noexcept {
 void Connection::give_back(std::uint32_t attachment) noexcept {
     try {
         auto brief = open(path_);
-        if (brief) (*brief)->notify(encode_call(Resume{{attachment}}, {.oneway = true}));
+        if (brief) (*brief)->notify(encode_call(Resume{{attachment}, true}, {.oneway = true}));
     } catch (const std::exception&) {
         // No memory: the grant ends with this process.
     }

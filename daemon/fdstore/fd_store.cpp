@@ -111,10 +111,10 @@ void FdStore::run() {
 void FdStore::carry_out(std::vector<Job> jobs) {
     bool added = false;
     for (Job& job : jobs) {
-        if (!job.fd) {
-            (void)::sd_notify(0, ("FDSTOREREMOVE=1\nFDNAME=" + name_of(job.slot)).c_str());
-            continue;
-        }
+        // Also before one is added: what an earlier process sent in its last moment may have come since it was told what
+        // there is, and of two under one name nobody knows which is which.
+        (void)::sd_notify(0, ("FDSTOREREMOVE=1\nFDNAME=" + name_of(job.slot)).c_str());
+        if (!job.fd) continue;
         std::string state = "FDSTORE=1\nFDPOLL=0\nFDNAME=" + name_of(job.slot);
         int fd = job.fd.get();
         (void)::sd_pid_notify_with_fds(0, 0, state.c_str(), &fd, 1);

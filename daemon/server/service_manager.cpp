@@ -1,12 +1,17 @@
 #include "service_manager.hpp"
 
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
 #include <cctype>
+#include <cstddef>
 #include <cstdlib>
+#include <cstring>
 
 #include "size_text.hpp"
+#include "unique_fd.hpp"
 
 namespace shmd {
 namespace {
@@ -18,6 +23,22 @@ std::string size_for_people(std::int64_t bytes) {
     std::string text = format_size(bytes);
     if (std::isdigit(static_cast<unsigned char>(text.back()))) return text + " B";
     return text.substr(0, text.size() - 1) + " " + text.back() + "iB";
+}
+
+// Never waits, unlike sd_notify(3): the manager may be busy, and what is told here again and again may be left out.
+// sd_notify(3) describes the protocol: one datagram to $NOTIFY_SOCKET, a path or an abstract name.
+void notify_if_heard(const std::string& state) {
+    const char* path = std::getenv("NOTIFY_SOCKET");
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::size_t length = path ? std::strlen(path) : 0;
+    if (length == 0 || length >= sizeof address.sun_path) return;
+    std::memcpy(address.sun_path, path, length);
+    if (path[0] == '@') address.sun_path[0] = '\0';
+    UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length);
+    (void)::sendto(socket.get(), state.data(), state.size(), MSG_DONTWAIT | MSG_NOSIGNAL,
+                   reinterpret_cast<const sockaddr*>(&address), size);
 }
 
 }  // namespace
@@ -37,7 +58,7 @@ void ServiceManager::ready() {
 }
 
 void ServiceManager::keep_watchdog() {
-    ::sd_notify(0, "WATCHDOG=1");
+    notify_if_heard("WATCHDOG=1");
     watchdog_timer_.expires_after(watchdog_interval_);
     watchdog_timer_.async_wait([this](asio::error_code error) {
         if (!error) keep_watchdog();
@@ -49,7 +70,7 @@ void ServiceManager::keep_status() {
     std::int64_t segments = quota_.total(Resource::segments);
     std::string status = "STATUS=" + std::to_string(segments) + (segments == 1 ? " segment, " : " segments, ") +
                          size_for_people(quota_.total(Resource::bytes));
-    if (status != status_) ::sd_notify(0, status.c_str());
+    if (status != status_) notify_if_heard(status);
     status_ = std::move(status);
     status_timer_.expires_after(status_interval);
     status_timer_.async_wait([this](asio::error_code error) {

@@ -418,10 +418,15 @@ TEST_CASE("a daemon that is killed again and again loses nothing that it answere
         REQUIRE_FALSE(failed);
         place.start();
         std::size_t expected = 0;
-        for (auto& worker : workers) {
-            worker->verify();
-            worker->verify_batch();
-            expected += worker->expected_segments();
+        try {
+            for (auto& worker : workers) {
+                worker->verify();
+                worker->verify_batch();
+                expected += worker->expected_segments();
+            }
+        } catch (...) {
+            if (place.manager()) std::fputs(place.manager()->log().c_str(), stderr);
+            throw;
         }
         CHECK(RawClient(place.socket()).list("kill/").size() == expected);
     }
