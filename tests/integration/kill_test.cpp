@@ -87,10 +87,10 @@ class Worker {
         }
     }
 
-    // Works until the daemon goes away.
-    void work() {
+    // Works until the daemon goes away, or is over: who connects when it has just gone is served by the next one.
+    void work(const std::atomic<bool>& over) {
         RawClient client(socket_);
-        while (step(client)) operations++;
+        while (!over && step(client)) operations++;
     }
 
     // After a restart: what is there is one of the states that may be, and that one it is from now on.
@@ -122,6 +122,7 @@ class Worker {
     }
 
     std::uint64_t operations = 0;
+    std::size_t unknown_grants = 0;  // may have been made, by calls whose answers never came
 
   private:
     // What this client was granted it still has; what it holds from an unanswered call goes with the connection.
@@ -157,7 +158,11 @@ class Worker {
     std::optional<Received<typename ReplyTo<C>::type>> ask(RawClient& client, const C& call) {
         if (!client.try_send_bytes(encode_call(call) + '\0')) return std::nullopt;
         auto message = client.receive_unless_closed();
-        if (!message) return std::nullopt;
+        if (!message) {
+            // What nothing tells of lasts as this process does: see PROTOCOL.md, "When the daemon is restarted".
+            if (held_.empty() && !std::is_same_v<typename ReplyTo<C>::type, SegmentReply>) unknown_grants++;
+            return std::nullopt;
+        }
         auto reply = decode_reply<typename ReplyTo<C>::type>(message->text);
         if (!reply) fail("not a reply to " + std::string(C::method) + ": " + message->text);
         return Received<typename ReplyTo<C>::type>{std::move(*reply), std::move(message->fds)};
@@ -399,11 +404,11 @@ TEST_CASE("a daemon that is killed again and again loses nothing that it answere
     for (std::uint64_t round = 0; round < rounds; round++) {
         CAPTURE(round);
         std::vector<std::thread> threads;
-        std::atomic<bool> failed = false;
+        std::atomic<bool> failed = false, over = false;
         for (auto& worker : workers) {
-            threads.emplace_back([&worker, &failed] {
+            threads.emplace_back([&worker, &failed, &over] {
                 try {
-                    worker->work();
+                    worker->work(over);
                 } catch (...) {
                     failed = true;  // doctest has said why
                 }
@@ -414,9 +419,10 @@ TEST_CASE("a daemon that is killed again and again loses nothing that it answere
         auto until = std::chrono::steady_clock::now() + moment;
         while (std::chrono::steady_clock::now() < until) std::this_thread::yield();
         place.kill();
+        over = true;
+        place.start();
         for (std::thread& thread : threads) thread.join();
         REQUIRE_FALSE(failed);
-        place.start();
         std::size_t expected = 0;
         try {
             for (auto& worker : workers) {
@@ -432,9 +438,11 @@ TEST_CASE("a daemon that is killed again and again loses nothing that it answere
     }
 
     std::uint64_t operations = 0;
+    std::size_t unknown = 0;
     RawClient client(place.socket());
     for (auto& worker : workers) {
         operations += worker->operations;
+        unknown += worker->unknown_grants;
         for (const std::string& key : worker->keys()) REQUIRE_FALSE(client.call(Delete{{key, std::nullopt}}).is_error());
     }
     MESSAGE(operations << " operations answered, " << rounds << " kills");
@@ -446,7 +454,11 @@ TEST_CASE("a daemon that is killed again and again loses nothing that it answere
     auto deadline = std::chrono::steady_clock::now() + patience;
     RawClient control(place.manager()->control_socket());
     auto rest = [&] { return control.call(GetStatus{}).value().segments; };
-    while (rest() > 0 || place.manager()->stored() != 64) {
+    auto settled = [&] {
+        std::size_t left = static_cast<std::size_t>(rest());
+        return left <= 4 * unknown && place.manager()->stored() == 64 + left;
+    };
+    while (!settled()) {
         if (std::chrono::steady_clock::now() > deadline) {
             fail(std::to_string(rest()) + " segments and " + std::to_string(place.manager()->stored()) + " descriptors are left");
         }
