@@ -70,7 +70,7 @@ long read_some(const std::string& path) {
     return length;
 }
 
-// In a child, as exec does not return. 127 stands for a refusal.
+// In a child, as exec does not return. 127 stands for a refusal, and so does a death.
 long exec_in_child(const std::function<void()>& exec) {
     pid_t child = ::fork();
     if (child < 0) return 0;  // no answer: shows as a failure of the test
@@ -81,7 +81,7 @@ long exec_in_child(const std::function<void()>& exec) {
     int status = 0;
     ::waitpid(child, &status, 0);
     errno = EACCES;
-    return WIFEXITED(status) && WEXITSTATUS(status) == 127 ? -1 : 0;
+    return WIFEXITED(status) && WEXITSTATUS(status) != 127 ? 0 : -1;
 }
 
 long exec(const char* program, const char* argument = nullptr) {
@@ -132,17 +132,29 @@ long count_interfaces() {
     return count;
 }
 
+#ifdef __x86_64__
+// Ends with 127 when it is refused, is killed, or succeeds.
+void call_32_bit_getpid() {
+    long result = 20;
+    asm volatile("int $0x80" : "+a"(result) : : "memory");
+    ::_exit(result > 0 ? 0 : 127);
+}
+#endif
+
 void try_files(const std::string& state) {
-    for (const char* path : {"/run/shmd/file", "/run/file", "/tmp/file", "/var/tmp/file", "/var/lib/file", "/etc/file",
-                             "/usr/file", "/file", "/dev/file", "/dev/shm/file", "/dev/mqueue/file", "/home/file",
-                             "/bed/file", "/proc/sys/kernel/hostname", "/sys/kernel/mm/transparent_hugepage/enabled",
-                             "/sys/fs/cgroup/cgroup.procs", "/proc/sysrq-trigger"}) {
+    // "open" is a directory in which everybody may write, if only by its mode.
+    for (const char* path : {"/open/file", "/run/open/file", "/run/shmd/file", "/var/open/file", "/etc/open/file",
+                             "/usr/open/file", "/home/open/file", "/opt/open/file", "/tmp/file", "/var/tmp/file",
+                             "/dev/file", "/dev/shm/file", "/dev/mqueue/file", "/bed/file", "/proc/sys/kernel/hostname",
+                             "/sys/kernel/mm/transparent_hugepage/enabled", "/sys/fs/cgroup/cgroup.procs",
+                             "/proc/sysrq-trigger"}) {
         forbidden(std::string("writing ") + path, [=] { return open_for_writing(path); });
     }
-    for (const char* path : {"/home/alice", "/root", "/run/user", "/tmp", "/var/tmp", "/boot", "/run/dbus", "/dev/shm"}) {
+    for (const char* path : {"/home/open", "/root", "/run/user", "/tmp", "/var/tmp", "/boot", "/srv", "/run/dbus", "/dev/shm",
+                             "/usr/lib/modules"}) {
         forbidden(std::string("listing ") + path, [=] { return ::open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
     }
-    for (const char* path : {"/dev/kmsg", "/proc/kmsg", "/proc/kcore", "/proc/1/comm", "/proc/kallsyms"}) {
+    for (const char* path : {"/dev/open", "/dev/kmsg", "/proc/kmsg", "/proc/kcore", "/proc/1/comm", "/proc/kallsyms"}) {
         forbidden(std::string("reading ") + path, [=] { return read_some(path); });
     }
     forbidden("talking to D-Bus", [] { return connect_to("/run/dbus/system_bus_socket"); });
@@ -205,7 +217,10 @@ void try_kernel() {
     forbidden("BPF", [] { return ::syscall(SYS_bpf, 0, nullptr, 0); });
     forbidden("io_uring", [] { return ::syscall(SYS_io_uring_setup, 1, nullptr); });
     forbidden("performance events", [] { return ::syscall(SYS_perf_event_open, nullptr, 0, -1, -1, 0); });
-    forbidden("debugging others", [] { return ::syscall(SYS_ptrace, 16, 1, nullptr, nullptr); });
+    forbidden("debugging", [] { return ::syscall(SYS_ptrace, 0, 0, nullptr, nullptr); });  // PTRACE_TRACEME
+#ifdef __x86_64__
+    forbidden("system calls of 32 bits", [] { return exec_in_child(call_32_bit_getpid); });
+#endif
     forbidden("System V shared memory", [] { return ::shmget(IPC_PRIVATE, 4096, 0600); });
     forbidden("locking memory", [] { return ::syscall(SYS_mlockall, 1); });
     forbidden("swap", [] { return ::syscall(SYS_swapoff, "/swap"); });
