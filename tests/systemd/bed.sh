@@ -115,10 +115,11 @@ bed_await_property() {
     bed /bed/await_property "$@"
 }
 
-# Where the journal ends now, for bed_await.
+# Where the journal ends now, for bed_await: at an entry of its own, because journalctl 252 may skip one after a cursor.
 bed_mark() {
+    bed systemd-cat --identifier bed echo mark
     bed journalctl --sync
-    bed journalctl --quiet --lines 1 --output cat --show-cursor | sed -n 's/^-- cursor: //p'
+    bed journalctl --quiet --identifier bed --lines 1 --output cat --show-cursor | sed -n 's/^-- cursor: //p'
 }
 
 # bed_await CURSOR PATTERN [ARGUMENTS OF journalctl]: waits for a line of the journal after this cursor that matches,
@@ -127,7 +128,7 @@ bed_await() {
     local cursor=$1 pattern=$2 follower status=0
     shift 2
     exec {bed_journal}< <(exec nsenter --target "$bed_leader" --all -- \
-        journalctl --quiet --follow --no-tail --output cat --after-cursor "$cursor" "$@")
+        journalctl --quiet --follow --no-tail --output cat --cursor "$cursor" "$@")
     follower=$!
     timeout "$bed_wait_seconds" grep -m 1 -E -- "$pattern" <&"$bed_journal" || status=$?
     kill "$follower" 2>/dev/null || true
