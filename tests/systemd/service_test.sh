@@ -109,6 +109,17 @@ check "SIGHUP reloads as well" bed_await "$mark" '^configuration reloaded$' -u s
 check "with the same effect" limit_is 4321
 bed rm /etc/shmd/shmd.conf
 
+# ---- restart, in a sandbox that hides the client's process ----
+
+restart='mkfifo /tmp/late && chmod 666 /tmp/late
+    setpriv --reuid alice --regid alice --clear-groups shmdctl write kept </tmp/late & exec 3>/tmp/late
+    head -c 1M /dev/zero >&3; systemctl restart shmd.service && shmdctl who kept; status=$?
+    exec 3>&-; wait; exit $status'
+bed_as alice shmdctl create kept --size 2M
+check "who has a segment open still has it after a restart of the daemon" \
+    matches '^shmdctl +[0-9]+ +alice +write' bed bash -c "$restart"
+bed_as alice shmdctl rm kept
+
 # ---- the watchdog ----
 
 bed_write /run/systemd/system/shmd.service.d/watchdog.conf <<<'[Service]

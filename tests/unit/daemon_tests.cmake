@@ -1,6 +1,7 @@
 # The daemon's layers below the event loop.
 shmd_test(forbid_exec LIBRARIES shmd_sandbox)
 shmd_test(log LIBRARIES shmd_log)
+shmd_test(peer_credentials LIBRARIES shmd_session)
 shmd_test(policy LIBRARIES shmd_policy)
 shmd_test(quota LIBRARIES shmd_quota)
 shmd_test(memory LIBRARIES shmd_segment)
