@@ -127,7 +127,9 @@ for command in $commands; do
     grep -qE "^ +$command( |\$)" <<<"$text" || fail "shmdctl(1) has no entry for $command"
     told "shmdctl(1), $command" "$text" $("$shmdctl" __complete "$command" -- | cut -f1)
 done
-told "shmd(8)" "$(plain shmd/usr/share/man/man8/shmd.8.gz)" $("$build/daemon/shmd" --help | grep -oE '^ *(-h,)?--[a-z-]+' | grep -oE -- '--.*')
+text=$(plain shmd/usr/share/man/man8/shmd.8.gz)
+told "shmd(8)" "$text" $("$build/daemon/shmd" --help | grep -oE '^ *(-h,)?--[a-z-]+' | grep -oE -- '--.*')
+told "shmd(8)" "$text" $(sed -n 's/.*string_view .* = "\([0-9a-f]\{32\}\)";/\1/p' "$source/daemon/log/log.hpp")
 told "libshmd(3)" "$(plain libshmd-dev/usr/share/man/man3/libshmd.3.gz)" $(sed 's/@.*//' "$source/client/c/libshmd.symbols") \
     $(sed -n 's/^ \*   \(-E[A-Z]*\) .*/\1/p' "$source/client/c/shmd/shmd.h")
 
