@@ -2,7 +2,6 @@
 
 #include <grp.h>
 #include <pwd.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -196,10 +195,9 @@ class Line {
 };
 
 void give_up_soon() {
-    constexpr suseconds_t patience_usec = 500'000;
+    constexpr unsigned patience_seconds = 2;
     ::signal(SIGALRM, [](int) { ::_exit(0); });
-    itimerval timer{{0, 0}, {0, patience_usec}};
-    ::setitimer(ITIMER_REAL, &timer, nullptr);
+    ::alarm(patience_seconds);
 }
 
 }  // namespace
