@@ -69,8 +69,8 @@ bool Handlers::can_record(std::size_t segment_bytes, std::size_t attachments) {
     return !recorder_ || recorder_->reserve(segment_bytes, attachments);
 }
 
-void Handlers::end(Client& client) {
-    registry_.detach_all(client.held);
+bool Handlers::end(Client& client, std::size_t at_most) {
+    return registry_.detach_all(client.held, at_most);
 }
 
 // ---- org.varlink.service ----

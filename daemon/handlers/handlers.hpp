@@ -117,8 +117,8 @@ class Handlers {
     /// left is the end of the list.
     std::optional<ReplyBody> list_next(const Client& client, Listing& listing, int& budget);
 
-    /// The connection is over: everything that it held ends.
-    void end(Client& client);
+    /// The connection is over: everything that it held ends, at most so much of it now. True when there is more.
+    bool end(Client& client, std::size_t at_most = SIZE_MAX);
 
     Registry& registry() { return registry_; }
 

@@ -212,8 +212,9 @@ void Registry::after_detach(Entry& entry) {
     }
 }
 
-void Registry::detach_all(HeldAttachments& holder) {
-    while (!holder.ids_.empty()) detach(holder, *holder.ids_.begin());
+bool Registry::detach_all(HeldAttachments& holder, std::size_t at_most) {
+    for (; at_most > 0 && !holder.ids_.empty(); at_most--) detach(holder, *holder.ids_.begin());
+    return !holder.ids_.empty();
 }
 
 void Registry::remove(Entry& entry, Event why) {

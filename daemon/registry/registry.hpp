@@ -152,7 +152,8 @@ class Registry {
     std::uint32_t attach(Entry& entry, HeldAttachments& holder, Access access, Charge charge);
     /// Ends one attachment of this holder. Segments that lived only for it go.
     void detach(HeldAttachments& holder, std::uint32_t attachment);
-    void detach_all(HeldAttachments& holder);
+    /// All, or so many. True when there are more.
+    bool detach_all(HeldAttachments& holder, std::size_t at_most = SIZE_MAX);
     /// Gives an attachment to another holder.
     void hand_over(std::uint32_t attachment, HeldAttachments& from, HeldAttachments& to);
 

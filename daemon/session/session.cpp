@@ -26,6 +26,7 @@ constexpr auto patience_with_others = std::chrono::seconds(2);
 constexpr std::size_t free_buffer_bytes = 8 << 10;
 constexpr std::size_t listing_batch_bytes = 16 << 10;
 constexpr int listing_budget = 256;
+constexpr std::size_t detached_a_turn = 64;
 
 // How many descriptors the answer may bring.
 int most_fds(const Call& call) {
@@ -63,7 +64,6 @@ void Session::start(std::function<void(Session&)> on_end) {
         } catch (const std::exception& error) {
             self->complain(error.what());
         }
-        self->context_.handlers.end(self->client_);
         self->leave(first_look);
     };
     asio::co_spawn(socket_.get_executor(), run(), std::move(ended));
@@ -79,8 +79,12 @@ void Session::close() {
     if (look_timer_) look_timer_->cancel();
 }
 
-// Ends only when the peer has read what it was granted, or can no more.
+// What the peer held ends a part at a time, while others are served. The session ends only when the peer has read what it
+// was granted, or can no more.
 void Session::leave(std::chrono::milliseconds look_after) {
+    if (context_.handlers.end(client_, detached_a_turn)) {
+        return asio::post(socket_.get_executor(), [self = shared_from_this()] { self->leave(first_look); });
+    }
     unread_.sent(0);
     if (socket_.is_open() && unread_.count() > 0 && !unread_.all_read(socket_.native_handle())) {
         hang_up();

@@ -88,7 +88,9 @@ TEST_CASE("attachments are counted and end together with their holder's end") {
     CHECK(one.holds(second));
     CHECK_FALSE(other.holds(second));
     CHECK(registry.find_attached(third) == &added);
-    registry.detach_all(one);
+    CHECK(registry.detach_all(one, 1));
+    CHECK(added.describe().attachments == 2);
+    CHECK_FALSE(registry.detach_all(one, 1));
     CHECK(added.describe().attachments == 1);
     CHECK(added.describe().detached_usec);
     CHECK_FALSE(one.holds(first));
@@ -210,7 +212,7 @@ TEST_CASE("charges come back when the segment and the attachment are gone") {
     registry.attach(added, holder, Access::read, quota.charge(2, Resource::attachments, 1).value());
     registry.remove(added);
     CHECK(quota.total(Resource::bytes) == 10);
-    registry.detach_all(holder);
+    CHECK_FALSE(registry.detach_all(holder, 1));
     CHECK(quota.usage().empty());
 }
 
