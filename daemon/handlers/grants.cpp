@@ -129,7 +129,7 @@ Result<NewSegment> Handlers::prepare(Client& client, const Create& call) {
     if (!staged_charge) return std::move(staged_charge).error();
     bool reserves = call.reserve != Reserve::lazy && !placement->is_pooled();
     if (reserves && call.size_bytes > MemoryWork::quick_bytes) {
-        while (available_memory() < call.size_bytes && registry_.evict() > 0) continue;
+        evict_for(call.size_bytes - available_memory());
     }
     UniqueFd blank;
     if (recorder_) {
@@ -167,6 +167,12 @@ Result<void> Handlers::keep(Creation& creation, const std::function<void()>& don
         ++*left;
     }
     return {};
+}
+
+// By what was given up, not by what the machine has then: memory is freed elsewhere, and a little later.
+void Handlers::evict_for(std::int64_t bytes) {
+    if (registry_.evictable_bytes() < bytes) return;
+    while (bytes > 0) bytes -= registry_.evict();
 }
 
 // Somebody may have taken the key, or deleted what was to be opened, while memory was being reserved.

@@ -174,6 +174,7 @@ class Handlers {
     Result<Entry*> find(const Client& client, const Target& target);
     Result<Entry*> find_any(const Target& target);
     Result<Charge> charge_or_evict(std::uint32_t uid, Resource resource, std::int64_t amount);
+    void evict_for(std::int64_t bytes);
     std::optional<Error> check_lifetime(Client& client, const Entry* entry, std::optional<Lifetime> lifetime);
     [[nodiscard]] bool can_record(std::size_t segment_bytes, std::size_t attachments);
 

@@ -156,8 +156,10 @@ asio::awaitable<void> Server::look_after_memory() {
         asio::error_code ignored;
         co_await memory_timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
         lingering_.look();
+        // Memory is freed elsewhere and a little later: no more is given up at a time than what is lacking now.
         std::int64_t evicted = 0;
-        while (registry_.evictable_bytes() > 0 && available_memory() < low_memory_bytes()) {
+        std::int64_t lack = registry_.evictable_bytes() > 0 ? low_memory_bytes() - available_memory() : 0;
+        while (evicted < lack) {
             std::int64_t bytes = registry_.evict();
             if (bytes == 0) break;
             evicted += bytes;
