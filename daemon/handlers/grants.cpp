@@ -220,7 +220,7 @@ Result<Handlers::Ready> Handlers::make_ready(Client& client, NewSegment& segment
         if (call.create_mode != CreateMode::any) return Error::segment_exists(*call.key);
         if (!check(client.peer, entry->acl, ready.access)) return Error::permission_denied();
         if (entry->size_bytes < call.size_bytes) return Error::size_mismatch(entry->size_bytes);
-        if (ready.access == Access::write && entry->sealed()) return sealed_error(*entry);
+        if (ready.access == Access::write && entry->closed_to_writers()) return sealed_error(*entry);
     } else if (auto bad = check_lifetime(client, nullptr, call.lifetime)) {
         return *std::move(bad);
     }
@@ -275,7 +275,7 @@ Grant Handlers::commit(Client& client, Ready ready, std::vector<UniqueFd>& fds) 
 
 Result<Grant> Handlers::grant(Client& client, Entry& entry, Access access, std::vector<UniqueFd>& fds) {
     if (!check(client.peer, entry.acl, access)) return Error::permission_denied();
-    if (access == Access::write && entry.sealed()) return sealed_error(entry);
+    if (access == Access::write && entry.closed_to_writers()) return sealed_error(entry);
     auto fd = entry.memory->grant(access);
     if (!fd) return std::move(fd).error();
     auto charge = quota_.charge(client.peer.uid, Resource::attachments, 1);

@@ -242,7 +242,7 @@ Outcome Handlers::act(Client& client, const Resize& call) {
     if (!check(client.peer, entry.acl, Access::write) && !check_administer(client.peer, entry.acl)) {
         return Error::permission_denied();
     }
-    if (entry.sealed()) return Error{ErrorCode::segment_sealed, call.target.key, call.target.id};
+    if (entry.closed_to_writers()) return Error{ErrorCode::segment_sealed, call.target.key, call.target.id};
     if (call.size_bytes > entry.capacity_bytes) return Error::capacity_exceeded(entry.capacity_bytes);
     if (!entry.resizing.expired()) return Error::segment_busy({});
     if (call.size_bytes == entry.size_bytes) return Answer{SegmentReply{entry.describe()}};

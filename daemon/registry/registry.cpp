@@ -233,14 +233,21 @@ void Registry::remove(Entry& entry, Event why) {
 
 void Registry::publish(Entry& entry, std::string key) {
     assert(entry.state == State::staged);
+    Entry* replaced = find(key);
     entry.key = std::move(key);
-    Entry* replaced = nullptr;
-    auto [place, is_free] = by_key_.try_emplace(*entry.key, &entry);
-    if (!is_free) {
-        replaced = place->second;
-        // The map's view must point into the entry that stays.
-        by_key_.erase(place);
-        by_key_.emplace(*entry.key, &entry);
+    if (!replaced) {
+        try {
+            by_key_.emplace(*entry.key, &entry);
+        } catch (...) {
+            entry.key.reset();
+            throw;
+        }
+    } else {
+        // The view must be into the entry that stays. Taking the node over cannot fail.
+        auto node = by_key_.extract(*entry.key);
+        node.key() = *entry.key;
+        node.mapped() = &entry;
+        by_key_.insert(std::move(node));
         unlist(*replaced);
         replaced->state = State::deleted;
         replaced->creator_watch.reset();

@@ -65,6 +65,7 @@ struct Entry {
     Charge staged_charge;  // while staged
 
     [[nodiscard]] bool sealed() const { return memory->sealed(); }
+    [[nodiscard]] bool closed_to_writers() const { return memory->closed_to_writers(); }
     /// While staged only the connection that created it has attachments.
     [[nodiscard]] bool is_staged_by(const HeldAttachments& holder) const;
     /// What clients are told.

@@ -126,6 +126,10 @@ bool Memory::sealed() const {
     return (::fcntl(fd_.get(), F_GET_SEALS) & F_SEAL_WRITE) != 0;
 }
 
+bool Memory::closed_to_writers() const {
+    return (::fcntl(fd_.get(), F_GET_SEALS) & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) != 0;
+}
+
 // A write lease is given to the only one who has the file open, mappings included (fcntl(2), F_SETLEASE).
 bool Memory::in_use() const {
     if (::fcntl(fd_.get(), F_SETLEASE, F_WRLCK) != 0) return true;
@@ -176,6 +180,7 @@ Result<void> Reservation::step() {
         error = errno;
     }
     if (error == EINTR || error == EAGAIN) return {};
+    if (error == EPERM && memory_.closed_to_writers()) return Error{ErrorCode::segment_sealed};
     if (error != 0 && placement.is_pooled() && error != EMFILE && error != ENFILE) {
         return Error::placement_unavailable(setting_of(placement.huge_pages));
     }

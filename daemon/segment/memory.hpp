@@ -46,6 +46,8 @@ class Memory {
     [[nodiscard]] bool sealable() const;
     /// Asks the kernel: a writer may have sealed it.
     [[nodiscard]] bool sealed() const;
+    /// Likewise; also true when only those who have it mapped already can write it (F_SEAL_FUTURE_WRITE, a writer's doing).
+    [[nodiscard]] bool closed_to_writers() const;
 
     /// True when some other descriptor or mapping of it is there, in any process. While nobody has it, nobody can get it
     /// but by grant().

@@ -198,6 +198,27 @@ TEST_CASE("a writer cannot seal what was created not to be sealed") {
     CHECK(client.call(Describe{named("own")}).value().segment->sealed);
 }
 
+TEST_CASE("what a writer has closed to further writers is granted to none, and can be sealed whole") {
+    Daemon daemon;
+    RawClient client(daemon.socket());
+    Create call = create("closed", 4096);
+    call.capacity_bytes = 8192;
+    auto made = client.call(call);
+    constexpr int seal_future_write = 0x10;  // F_SEAL_FUTURE_WRITE
+    REQUIRE(::fcntl(made.fds.at(0).get(), F_ADD_SEALS, seal_future_write) == 0);
+    CHECK(client.call(Open{named("closed"), Access::write}).known_error().code == ErrorCode::segment_sealed);
+    CHECK(client.call(Resize{named("closed"), 8192}).known_error().code == ErrorCode::segment_sealed);
+    call.create_mode = CreateMode::any;
+    CHECK(client.call(call).known_error().code == ErrorCode::segment_sealed);
+    Open sealed{named("closed"), Access::read};
+    sealed.sealed = true;
+    CHECK(client.call(sealed).known_error().code == ErrorCode::not_sealed);
+    made.fds.clear();
+    REQUIRE_FALSE(client.call(Detach{made.value().attachment}).is_error());
+    CHECK(client.call(Seal{named("closed")}).value().segment->sealed);
+    CHECK_FALSE(client.call(sealed).is_error());
+}
+
 TEST_CASE("a watch tells what is there, then what happens, in order, and nothing that its user may not see") {
     Daemon daemon;
     RawClient client(daemon.socket());
