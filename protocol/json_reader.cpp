@@ -230,6 +230,7 @@ bool read(const Json& value, SegmentStatus& out) {
                 .require("sealed", out.sealed)
                 .require("evictable", out.evictable)
                 .require("createdUsec", out.created_usec)
+                .require("attachmentCount", out.attachment_count)
                 .require("attachments", out.attachments)
                 .bad_field();
 }
@@ -289,6 +290,10 @@ bool read(const Json& value, Usage& out) {
                 .require("bytes", out.bytes)
                 .require("attachments", out.attachments)
                 .require("connections", out.connections)
+                .require("segmentsLimit", out.segments_limit)
+                .require("bytesLimit", out.bytes_limit)
+                .require("attachmentsLimit", out.attachments_limit)
+                .require("connectionsLimit", out.connections_limit)
                 .bad_field();
 }
 

@@ -145,6 +145,7 @@ void append(std::string& out, const SegmentStatus& segment) {
     object.add("sealed", segment.sealed);
     object.add("evictable", segment.evictable);
     object.add("createdUsec", segment.created_usec);
+    object.add("attachmentCount", segment.attachment_count);
     append(object.begin("attachments"), segment.attachments);
 }
 
@@ -155,6 +156,10 @@ void append(std::string& out, const Usage& usage) {
     object.add("bytes", usage.bytes);
     object.add("attachments", usage.attachments);
     object.add("connections", usage.connections);
+    object.add("segmentsLimit", usage.segments_limit);
+    object.add("bytesLimit", usage.bytes_limit);
+    object.add("attachmentsLimit", usage.attachments_limit);
+    object.add("connectionsLimit", usage.connections_limit);
 }
 
 std::string indented(const std::string& text) {

@@ -305,6 +305,7 @@ struct Status {
 struct Usage {
     std::uint32_t uid = 0;
     std::int64_t segments = 0, bytes = 0, attachments = 0, connections = 0;
+    std::int64_t segments_limit = 0, bytes_limit = 0, attachments_limit = 0, connections_limit = 0;
     bool operator==(const Usage&) const = default;
 };
 struct UsageReply {
@@ -331,7 +332,8 @@ struct SegmentStatus {
     bool sealed = false;
     bool evictable = false;
     std::int64_t created_usec = 0;
-    std::vector<AttachmentStatus> attachments;
+    std::int64_t attachment_count = 0;
+    std::vector<AttachmentStatus> attachments;  // so many as a reply may hold
     bool operator==(const SegmentStatus&) const = default;
 };
 /// The reply of GetSegment and one of those of ListSegments. Null only for a list that is empty.

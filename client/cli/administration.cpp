@@ -67,7 +67,11 @@ void list_all(const Common& common, const std::string& prefix) {
 }
 
 void who(const Common& common, const std::string& key) {
-    std::string attachments = attachments_of(ask(common, "GetSegment", parameters_for(key), named(key)));
+    std::string reply = ask(common, "GetSegment", parameters_for(key), named(key));
+    std::string attachments = attachments_of(reply);
+    if (std::int64_t left_out = attachments_left_out(reply); left_out > 0) {
+        complain(named(key) + ": " + std::to_string(left_out) + " more are left out");
+    }
     if (common.json) return print_json(indented(attachments));
     std::string view = who_view(attachments, terminal_width(STDOUT_FILENO));
     if (view.empty() && is_terminal(STDOUT_FILENO)) complain(named(key) + ": nobody has it open");

@@ -221,9 +221,9 @@ std::string usage_view(const std::string& reply, std::size_t line_width) {
     Table table({{"USER"}, {"SEGMENTS", right}, {"MEMORY", right}, {"ATTACHMENTS", right}, {"CONNECTIONS", right}});
     Json users = parsed(reply).value("usage", Json::array());
     for (const Json& each : users) {
-        table.add({user_name(static_cast<uid_t>(number(each, "uid"))), plain(number(each, "segments")),
-                   format_size(number(each, "bytes")), plain(number(each, "attachments")),
-                   plain(number(each, "connections"))});
+        table.add({user_name(static_cast<uid_t>(number(each, "uid"))), of_limit(each, "segments", plain),
+                   of_limit(each, "bytes", format_size), of_limit(each, "attachments", plain),
+                   of_limit(each, "connections", plain)});
     }
     return table.text(line_width);
 }
@@ -270,16 +270,19 @@ std::string attachments_of(const std::string& reply) {
         .dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+std::int64_t attachments_left_out(const std::string& reply) {
+    Json segment = parsed(reply).value("segment", Json::object());
+    return number(segment, "attachmentCount") - static_cast<std::int64_t>(segment.value("attachments", Json::array()).size());
+}
+
 std::string statuses_view(const std::string& segments, std::size_t line_width) {
     using enum Table::Align;
     Table table({{"KEY"}, {"SIZE", right}, {"MODE"}, {"OWNER"}, {"GROUP"}, {"STATE"}, {"ATTACHED", right}, {"CREATED"}});
     for (const Json& each : items(segments)) {
-        auto attachments = each.find("attachments");
-        std::size_t count = attachments == each.end() ? 0 : attachments->size();
         table.add({text(each, "key"), format_size(number(each, "sizeBytes")),
                    octal_mode(static_cast<unsigned>(number(each, "mode"))),
                    user_name(static_cast<uid_t>(number(each, "ownerUid"))),
-                   group_name(static_cast<gid_t>(number(each, "ownerGid"))), text(each, "state"), std::to_string(count),
+                   group_name(static_cast<gid_t>(number(each, "ownerGid"))), text(each, "state"), plain(number(each, "attachmentCount")),
                    local_time(number(each, "createdUsec"))});
     }
     return table.text(line_width);

@@ -27,6 +27,8 @@ namespace shmd::cli {
 [[nodiscard]] std::string items_of(const std::string& replies, const char* member);
 /// Of a reply of GetSegment, the array of its attachments.
 [[nodiscard]] std::string attachments_of(const std::string& reply);
+/// How many more there are than the reply has.
+[[nodiscard]] std::int64_t attachments_left_out(const std::string& reply);
 
 /// Segments as io.shmd.Control tells of them, and the attachments of one.
 [[nodiscard]] std::string statuses_view(const std::string& segments, std::size_t line_width);

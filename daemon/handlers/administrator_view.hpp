@@ -6,7 +6,7 @@
 
 namespace shmd {
 
-/// With all its attachments and the names of their programs, which /proc is asked for.
+/// With its attachments, so many as a reply may hold, and the names of their programs, which /proc is asked for.
 [[nodiscard]] SegmentStatus status_of(const Entry& entry);
 
 }  // namespace shmd

@@ -1,8 +1,11 @@
 // The methods of io.shmd.Control. Who may call them is decided by the control socket's mode and group.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <fstream>
+#include <map>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -13,6 +16,9 @@
 
 namespace shmd {
 namespace {
+
+// A reply stays a small one, and /proc is not read for long while others wait.
+constexpr std::size_t most_attachments = 1000;
 
 // The kernel's short name of a program; empty when it is gone or cannot be seen.
 std::string command_of(std::int32_t pid) {
@@ -43,10 +49,14 @@ SegmentStatus status_of(const Entry& entry) {
     status.sealed = entry.sealed();
     status.evictable = entry.evictable;
     status.created_usec = entry.created_usec;
-    for (const Attachment* each : entry.attachments) {
+    status.attachment_count = static_cast<std::int64_t>(entry.attachments.size());
+    std::map<std::int32_t, std::string> commands;  // by process: most have several
+    for (const Attachment* each : std::span(entry.attachments).first(std::min(entry.attachments.size(), most_attachments))) {
         const HeldAttachments& holder = *each->holder;
+        auto [command, is_new] = commands.try_emplace(holder.pid());
+        if (is_new) command->second = command_of(holder.pid());
         status.attachments.push_back(
-            {each->id, holder.pid(), holder.uid(), command_of(holder.pid()), each->access, each->since_usec});
+            {each->id, holder.pid(), holder.uid(), command->second, each->access, each->since_usec});
     }
     return status;
 }

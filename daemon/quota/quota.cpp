@@ -48,7 +48,7 @@ Result<Charge> Quota::charge(std::uint32_t uid, Resource resource, std::int64_t 
     if (amount > limits_.total[i] - total_[i]) return Error::quota_exceeded(std::move(name), limits_.total[i]);
     auto account = accounts_.find(uid);
     std::int64_t held = account == accounts_.end() ? 0 : account->second[i];
-    if (uid != 0 && uid != own_uid_ && amount > limits_.per_uid[i] - held) {
+    if (!is_held_to_totals_alone(uid) && amount > limits_.per_uid[i] - held) {
         return Error::quota_exceeded(std::move(name), limits_.per_uid[i]);
     }
     return take(uid, resource, amount);
@@ -58,7 +58,7 @@ Quota::Lack Quota::lack(std::uint32_t uid, Resource resource, std::int64_t amoun
     std::size_t i = index_of(resource);
     Lack lack;
     lack.in_total = std::max<std::int64_t>(amount - (limits_.total[i] - total_[i]), 0);
-    if (uid == 0 || uid == own_uid_) return lack;
+    if (is_held_to_totals_alone(uid)) return lack;
     auto account = accounts_.find(uid);
     std::int64_t held = account == accounts_.end() ? 0 : account->second[i];
     lack.of_user = std::max<std::int64_t>(amount - (limits_.per_uid[i] - held), 0);
@@ -86,8 +86,11 @@ void Quota::give_back(std::uint32_t uid, Resource resource, std::int64_t amount)
 std::vector<Usage> Quota::usage() const {
     std::vector<Usage> list;
     for (const auto& [uid, held] : accounts_) {
-        list.push_back({uid, held[index_of(Resource::segments)], held[index_of(Resource::bytes)],
-                        held[index_of(Resource::attachments)], held[index_of(Resource::connections)]});
+        const Amounts& limit = is_held_to_totals_alone(uid) ? limits_.total : limits_.per_uid;
+        constexpr std::size_t segments = index_of(Resource::segments), bytes = index_of(Resource::bytes),
+                              attachments = index_of(Resource::attachments), connections = index_of(Resource::connections);
+        list.push_back({uid, held[segments], held[bytes], held[attachments], held[connections], limit[segments],
+                        limit[bytes], limit[attachments], limit[connections]});
     }
     std::sort(list.begin(), list.end(), [](const Usage& a, const Usage& b) { return a.uid < b.uid; });
     return list;

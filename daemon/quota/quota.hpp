@@ -89,6 +89,7 @@ class Quota {
 
   private:
     friend class Charge;
+    [[nodiscard]] bool is_held_to_totals_alone(std::uint32_t uid) const { return uid == 0 || uid == own_uid_; }
     void give_back(std::uint32_t uid, Resource resource, std::int64_t amount);
 
     Limits limits_;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "shmdctl_runner.hpp"
+#include "varlink_client.hpp"
 
 using namespace shmd::test;
 using nlohmann::json;
@@ -238,6 +239,19 @@ TEST_CASE("who tells which processes have a segment open, and kill ends their co
     int status = 0;
     ::waitpid(writer, &status, 0);
     CHECK(status == 0);  // what it has mapped stays mapped
+}
+
+TEST_CASE("who stays short where thousands have a segment open, and says so") {
+    Shmdctl shmdctl;
+    shmdctl.must({"create", "k", "--size", "4K"});
+    shmd::test::RawClient client(shmdctl.daemon().socket());
+    shmd::OpenMany batch{std::vector<shmd::Target>(250, shmd::Target{"k", std::nullopt}), shmd::Access::read};
+    for (int i = 0; i < 6; i++) REQUIRE(client.call(batch).fds.size() == 250);
+    auto who = shmdctl({"who", "k"});
+    CHECK(who.status == ok);
+    CHECK(contains(who.err, "k: 500 more are left out"));
+    CHECK(lines(who.out).size() == 1001);
+    CHECK(contains(shmdctl.must({"ls", "--all"}), "  1500  "));
 }
 
 TEST_CASE("an administrator sees and deletes everything, and has the daemon drop, drain, log and reload") {

@@ -116,11 +116,11 @@ inline Status full_status() {
 
 inline SegmentStatusReply full_segment_status() {
     return {SegmentStatus{7, "frame/0", 4097, 0640, 1000, 1001, State::live, true, true, 1'700'000'000'000'000,
-                          {{9, 4242, 1000, "reader", Access::read, 1'700'000'000'000'001}}}};
+                          2, {{9, 4242, 1000, "reader", Access::read, 1'700'000'000'000'001}}}};
 }
 
 inline UsageReply full_usage() {
-    return {{{0, 1, 4096, 2, 3}, {4294967295U, 5, 6, 7, 8}}};
+    return {{{0, 1, 4096, 2, 3, 10, 11, 12, 13}, {4294967295U, 5, 6, 7, 8, 14, 15, 16, 17}}};
 }
 
 inline Grants full_grants() {

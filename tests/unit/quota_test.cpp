@@ -27,7 +27,7 @@ TEST_CASE("a charge is on the account until it is destroyed") {
         REQUIRE(charge);
         CHECK(quota.total(Resource::bytes) == 7);
         REQUIRE(quota.usage().size() == 1);
-        CHECK(quota.usage()[0] == Usage{alice, 0, 7, 0, 0});
+        CHECK(quota.usage()[0] == (Usage{alice, 0, 7, 0, 0, 10, 10, 10, 10}));
     }
     CHECK(quota.total(Resource::bytes) == 0);
     CHECK(quota.usage().empty());
