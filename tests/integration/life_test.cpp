@@ -95,6 +95,27 @@ TEST_CASE("renewing moves the end of a lease, and so does a longer one") {
     CHECK(client.call(longer).value().segment->expires_usec.value() >= first + 3600'000'000);
 }
 
+TEST_CASE("a wall clock that is set expires no lease and saves none" * doctest::skip(sanitized)) {
+    TemporaryDirectory directory;
+    std::string shift = directory.path() / "shift";
+    Daemon daemon({.environment = {"LD_PRELOAD=" SHIFTED_CLOCK_PATH, "SHMD_TEST_SHIFT=" + shift}});
+    RawClient watcher = watch(daemon, "");
+    RawClient client(daemon.socket());
+    Create call = create("long");
+    call.lifetime = Lifetime::lease;
+    call.lease_usec = 3600'000'000;
+    std::int64_t created = client.call(call).value().segment.created_usec;
+    call.key = "short";
+    call.lease_usec = limits::least_lease_usec;
+    REQUIRE_FALSE(client.call(call).is_error());
+    std::ofstream(shift).put('x');
+    constexpr std::int64_t year_usec = std::int64_t{365} * 24 * 3600 * 1'000'000;
+    CHECK(client.call(Describe{named("long")}).value().segment->expires_usec.value() > created + 9 * year_usec);
+    CHECK(await_event(watcher, Event::expired).segment->key == "short");
+    CHECK(exists(client, "long"));
+    CHECK_FALSE(client.call(Renew{named("long")}).is_error());
+}
+
 TEST_CASE("a segment of lifetime creator goes with the process, not with its connection") {
     Daemon daemon;
     RawClient watcher = watch(daemon, "");
