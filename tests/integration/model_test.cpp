@@ -2,7 +2,7 @@
 // a model of the rules that is kept here, in memory, in plain code of its own. Two calls at a time may take effect in
 // either order: the model is then every order that fits the answers.
 //
-//   SHMD_MODEL_SEED=N         does again what an earlier run did (each run prints its seed)
+//   SHMD_MODEL_SEED=N         asks again what an earlier run asked (each run prints its seed); who wins a race may differ
 //   SHMD_MODEL_OPERATIONS=N   how many operations; default 4000
 #include <doctest/doctest.h>
 #include <sys/socket.h>
@@ -320,6 +320,12 @@ class Model {
         for (const auto& [id, segment] : segments_) all.push_back(id);
         return all;
     }
+    // Of what this names; 0 when that is nothing.
+    [[nodiscard]] std::int64_t size_of(int client, const Operation& op) const {
+        Model copy = *this;
+        Place place = copy.find(client, op);
+        return place == copy.segments_.end() ? 0 : place->second.size;
+    }
     [[nodiscard]] std::vector<std::uint32_t> attachments_of(int client) const {
         std::vector<std::uint32_t> all;
         for (const auto& [id, segment] : segments_) {
@@ -540,11 +546,13 @@ class Model {
 
 class Run {
   public:
-    explicit Run(std::uint64_t seed) : random_(seed) {
+    explicit Run(std::uint64_t seed) : seed_(seed) {
         for (std::uint32_t uid : uids) actors_.push_back(std::make_unique<Actor>(daemon_, uid));
     }
 
     void step() {
+        // A race that ends otherwise than last time must not change all that is asked afterwards.
+        random_.seed(seed_ + 0x9e3779b97f4a7c15 * ++steps_);
         int first = pick(static_cast<int>(uids.size()));
         int what = pick(100);
         if (what < 1) return end(first);
@@ -588,8 +596,7 @@ class Run {
         op.key = pick(key_count);
         op.capacity = sizes[static_cast<std::size_t>(pick(static_cast<int>(sizes.size())))];
         op.size = pick(3) == 0 ? op.capacity : 1 + pick(static_cast<int>(op.capacity));
-        // Up to here a Resize is done in one go, and cannot meet another one half done.
-        if (op.kind == Kind::resize) op.size = 1 + pick(250'000);
+        int step = pick(500'001) - 250'000;
         op.mode = modes[static_cast<std::size_t>(pick(static_cast<int>(modes.size())))];
         op.access = pick(2) == 0 ? Access::read : Access::write;
         op.temporary = pick(4) == 0;
@@ -599,6 +606,8 @@ class Run {
             op.id = ids[static_cast<std::size_t>(pick(static_cast<int>(ids.size())))];
         }
         if (op.kind == Kind::create || op.kind == Kind::create_any || op.kind == Kind::create_staged) op.id = 0;
+        // By so much a Resize is done in one go, and no other call can meet it half done.
+        if (op.kind == Kind::resize) op.size = std::max<std::int64_t>(1, model.size_of(client, op) + step);
         // Most often one of its own.
         int whose = pick(8) == 0 ? pick(static_cast<int>(uids.size())) : client;
         auto attachments = model.attachments_of(whose);
@@ -683,6 +692,8 @@ class Run {
     }
 
     Daemon daemon_;
+    std::uint64_t seed_;
+    std::uint64_t steps_ = 0;
     std::mt19937_64 random_;
     std::vector<std::unique_ptr<Actor>> actors_;
     std::vector<Model> models_{Model()};
