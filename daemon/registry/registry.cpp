@@ -143,7 +143,10 @@ std::uint32_t Registry::fresh_attachment_id() {
 }
 
 Attachment& Registry::take_in(Entry& entry, HeldAttachments& holder, std::uint32_t id) {
-    entry.attachments.reserve(entry.attachments.size() + 1);
+    // By doubling: reserve() alone would copy them all every time.
+    if (entry.attachments.size() == entry.attachments.capacity()) {
+        entry.attachments.reserve(std::max<std::size_t>(1, 2 * entry.attachments.size()));
+    }
     holder.ids_.insert(id);
     try {
         return attachments_.try_emplace(id).first->second;
