@@ -1,6 +1,8 @@
 // What bash, zsh and fish make of half a command line, with a real daemon that holds real keys.
 #include <algorithm>
 #include <csignal>
+#include <iomanip>
+#include <iostream>
 #include <sstream>
 
 #include "shmdctl_runner.hpp"
@@ -42,8 +44,10 @@ class Completing {
                                             directory + "/client/cli/completions/" + shell_.completions, line,
                                             home_.path()},
                                            environment);
-        INFO(shell_.name << ": " << line);
+        // What a failed check does not show.
+        std::cout << shell_.name << ", " << line << ": " << std::quoted(result.out) << std::endl;
         CHECK(result.err == "");
+        CHECK(result.status == 0);
         Arguments found;
         std::istringstream lines(result.out);
         for (std::string each; std::getline(lines, each);) found.push_back(each);
