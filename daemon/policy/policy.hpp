@@ -33,6 +33,7 @@ struct Acl {
     std::uint32_t creator_gid = 0;
     int mode = 0;
     std::vector<AclEntry> entries{};
+    bool operator==(const Acl&) const = default;
 };
 
 /// True when the peer may be granted this access. Owner and creator are judged by the owner's bits, their groups by the
