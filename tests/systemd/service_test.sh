@@ -18,6 +18,7 @@ check "it runs as its own user" is shmd bed ps -o user= -p "$(bed_show shmd.serv
 check "its state is for itself alone" is "700 shmd" bed stat -c '%a %U' /run/shmd/state
 check "another user is told apart" fails bed_as bob shmdctl rm hello
 check "who owns a segment is seen" matches "\"ownerUid\": ?$alice" bed_as bob shmdctl --json stat hello
+[ $bed_failed -eq 0 ] || bed_end  # all that follows would wait for nothing
 
 # ---- what a sandbox could break ----
 
@@ -146,8 +147,9 @@ bed loginctl enable-linger alice
 bed systemctl start "user@$alice.service"
 runtime=/run/user/$alice/shmd
 as_alice=(bed_as alice env "SHMD_SOCKET=$runtime/io.shmd.Segments")
-check "the sockets of a user's service listen" \
-    is $'active\nactive' bed_as alice systemctl --user is-active shmd.socket shmd-control.socket
+check "a user enables a service of the user's own" \
+    bed_as alice systemctl --user enable --now shmd.socket shmd-control.socket
+check "its sockets listen" is $'active\nactive' bed_as alice systemctl --user is-active shmd.socket shmd-control.socket
 check "for that user alone" is "600 alice" bed stat -c '%a %U' "$runtime/io.shmd.Segments"
 check "its daemon does not run yet" is inactive bed_as alice systemctl --user show --value -P ActiveState shmd.service
 check "its first connection starts it" "${as_alice[@]}" shmdctl create mine --size 4K
