@@ -81,6 +81,14 @@ void await_no_attachments(ServiceManager& manager, std::int64_t id) {
     }
 }
 
+// Waits until the store holds so many.
+void await_stored(ServiceManager& manager, std::size_t wanted) {
+    auto deadline = std::chrono::steady_clock::now() + patience;
+    while (manager.stored() != wanted) {
+        if (std::chrono::steady_clock::now() > deadline) fail(std::to_string(manager.stored()) + " are stored");
+    }
+}
+
 std::string bytes_of(const std::filesystem::path& path) {
     std::ifstream file(path, std::ios::binary);
     return {std::istreambuf_iterator<char>(file), {}};
@@ -341,10 +349,7 @@ TEST_CASE("the store holds what there is and nothing more") {
         CHECK(again.list().size() == 50);
     }
     // Blank ones for those to come are stored too; removing is done behind the answers.
-    auto deadline = std::chrono::steady_clock::now() + patience;
-    while (manager.stored() != 50 + 64) {
-        if (std::chrono::steady_clock::now() > deadline) fail(std::to_string(manager.stored()) + " are stored");
-    }
+    await_stored(manager, 50 + 64);
 }
 
 TEST_CASE("creating waits for the service manager, and is answered when it has the memory") {
@@ -381,6 +386,30 @@ TEST_CASE("a daemon that is killed while creating waits leaves nothing of it") {
     CHECK(again.list().empty());
     RawClient control(manager.control_socket());
     CHECK(control.call(GetStatus{}).value().bytes == 0);
+}
+
+TEST_CASE("what a killed daemon sent last comes to the store after the next one was started, and is mistaken for nothing") {
+    ServiceManager manager;
+    manager.start();
+    await_stored(manager, 64);
+    manager.hold();
+    {
+        // More are ordered for the store when half of those that were there are used up.
+        RawClient client(manager.socket());
+        for (int i = 0; i < 40; i++) REQUIRE_FALSE(client.call(create("first/" + std::to_string(i))).is_error());
+    }
+    manager.kill();
+    manager.start([&] { manager.go_on(); });
+    {
+        RawClient client(manager.socket());
+        CHECK(client.list("first/").size() == 40);
+        for (int i = 0; i < 150; i++) write_text(client.call(create("second/" + std::to_string(i), 8192)), std::to_string(i));
+    }
+    manager.kill();
+    manager.start();
+    RawClient client(manager.socket());
+    CHECK(client.list("second/").size() == 150);
+    for (int i = 0; i < 150; i++) CHECK(read_text(client, named("second/" + std::to_string(i))) == std::to_string(i));
 }
 
 TEST_CASE("a full store is a limit on segments") {

@@ -59,6 +59,7 @@ ServiceManager::ServiceManager(ServiceManagerOptions options) : options_(std::mo
 }
 
 ServiceManager::~ServiceManager() {
+    go_on();
     daemon_.kill_and_reap();
     std::uint64_t one = 1;
     (void)!::write(wake_.get(), &one, sizeof one);
@@ -146,8 +147,9 @@ void ServiceManager::spawn_daemon() {
     daemon_ = spawn(arguments, spawning);
 }
 
-void ServiceManager::start() {
+void ServiceManager::start(const std::function<void()>& started) {
     spawn_daemon();
+    if (started) started();
     std::array<pollfd, 2> ends{pollfd{ready_.get(), POLLIN, 0}, {daemon_.pidfd(), POLLIN, 0}};
     auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(patience).count();
     if (::poll(ends.data(), ends.size(), static_cast<int>(milliseconds)) <= 0) fail("the daemon did not become ready:\n" + log());

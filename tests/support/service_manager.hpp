@@ -6,11 +6,13 @@
 #include <atomic>
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "process.hpp"
@@ -32,7 +34,8 @@ class ServiceManager {
     ServiceManager& operator=(const ServiceManager&) = delete;
 
     /// Starts the daemon and waits until it says READY=1. FAILs with its log when it ends before that.
-    void start();
+    /// started: called when the process is there, which has been told of all that the store holds now.
+    void start(const std::function<void()>& started = {});
     /// Starts a daemon that is to fail: its exit status.
     int start_in_vain();
     /// SIGTERM; the exit status.
@@ -54,8 +57,13 @@ class ServiceManager {
     /// Descriptors in the store.
     [[nodiscard]] std::size_t stored();
     /// While held, the manager takes nothing in and answers no barrier.
-    void hold() { held_.lock(); }
-    void go_on() { held_.unlock(); }
+    void hold() {
+        held_.lock();
+        holding_ = true;
+    }
+    void go_on() {
+        if (std::exchange(holding_, false)) held_.unlock();
+    }
 
   private:
     void spawn_daemon();
@@ -68,6 +76,7 @@ class ServiceManager {
     UniqueFd wake_;  // tells the thread to end
     OwnedProcess daemon_;
     std::mutex held_;
+    bool holding_ = false;
     std::mutex mutex_;
     std::multimap<std::string, UniqueFd> store_;
     UniqueFd ready_;  // an eventfd
