@@ -70,6 +70,7 @@ struct Operation {
     std::int64_t id = 0;  // instead of the key where it is not 0
     std::int64_t size = 1;
     std::int64_t capacity = 1;
+    std::int64_t step = 0;  // what a resize makes of the size that there is
     int mode = 0600;
     Access access = Access::read;
     bool temporary = false;  // lifetime attached
@@ -560,7 +561,10 @@ class Run {
         if (what < 50) return alone(first, op);
         int second = (first + 1 + pick(static_cast<int>(uids.size()) - 1)) % static_cast<int>(uids.size());
         Operation other = random_operation(second);
-        if (pick(2) == 0) other.key = op.key, other.id = op.id;  // at the same one
+        if (pick(2) == 0) {  // at the same one
+            other.key = op.key, other.id = op.id;
+            keep_resize_short(second, other);
+        }
         together(first, op, second, other);
     }
 
@@ -586,6 +590,11 @@ class Run {
     [[nodiscard]] bool succeeded(Kind kind) const { return answers_.contains({kind, -1}); }
 
   private:
+    // By so much a Resize is done in one go, and no other call can meet it half done.
+    void keep_resize_short(int client, Operation& op) const {
+        if (op.kind == Kind::resize) op.size = std::max<std::int64_t>(1, models_.front().size_of(client, op) + op.step);
+    }
+
     int pick(int below) { return std::uniform_int_distribution<int>(0, below - 1)(random_); }
 
     Operation random_operation(int client) {
@@ -596,7 +605,7 @@ class Run {
         op.key = pick(key_count);
         op.capacity = sizes[static_cast<std::size_t>(pick(static_cast<int>(sizes.size())))];
         op.size = pick(3) == 0 ? op.capacity : 1 + pick(static_cast<int>(op.capacity));
-        int step = pick(500'001) - 250'000;
+        op.step = pick(500'001) - 250'000;
         op.mode = modes[static_cast<std::size_t>(pick(static_cast<int>(modes.size())))];
         op.access = pick(2) == 0 ? Access::read : Access::write;
         op.temporary = pick(4) == 0;
@@ -606,8 +615,7 @@ class Run {
             op.id = ids[static_cast<std::size_t>(pick(static_cast<int>(ids.size())))];
         }
         if (op.kind == Kind::create || op.kind == Kind::create_any || op.kind == Kind::create_staged) op.id = 0;
-        // By so much a Resize is done in one go, and no other call can meet it half done.
-        if (op.kind == Kind::resize) op.size = std::max<std::int64_t>(1, model.size_of(client, op) + step);
+        keep_resize_short(client, op);
         // Most often one of its own.
         int whose = pick(8) == 0 ? pick(static_cast<int>(uids.size())) : client;
         auto attachments = model.attachments_of(whose);
