@@ -45,13 +45,36 @@ enum : Tag {
     tag_charged_bytes = 30 | critical_field,
 };
 
-[[noreturn]] void newer(const char* what, unsigned number) {
+[[noreturn]] void newer(const char* what, std::int64_t number) {
     throw std::runtime_error("the journal has a " + std::string(what) + " " + std::to_string(number) +
                              " that this version of shmd does not know: install the version that wrote it");
 }
 
 [[noreturn]] void malformed() {
     throw std::runtime_error("the journal has a record of the wrong length: it was not written by shmd");
+}
+
+// How many values of an enumeration this version knows: those from 0 on.
+template <typename T>
+constexpr int known_values = 0;
+template <>
+constexpr int known_values<Access> = 2;
+template <>
+constexpr int known_values<AclEntry::Kind> = 2;
+template <>
+constexpr int known_values<State> = 3;
+template <>
+constexpr int known_values<Lifetime> = 4;
+template <>
+constexpr int known_values<Reserve> = 3;
+template <>
+constexpr int known_values<HugePages> = 4;
+
+template <typename T>
+T known(std::int64_t value) {
+    static_assert(known_values<T> > 0);
+    if (value < 0 || value >= known_values<T>) newer("value", value);
+    return static_cast<T>(value);
 }
 
 class Writer {
@@ -112,7 +135,7 @@ void get(std::string_view bytes, T& into) {
     if constexpr (std::is_enum_v<T>) {
         std::int32_t v = 0;
         get(bytes, v);
-        into = static_cast<T>(v);
+        into = known<T>(v);
     } else {
         if (bytes.size() != sizeof into) malformed();
         std::memcpy(&into, bytes.data(), sizeof into);
@@ -128,8 +151,8 @@ void get(std::string_view bytes, std::optional<std::int64_t>& into) {
 AclEntry acl_entry(std::string_view bytes) {
     Reader reader(bytes);
     AclEntry entry;
-    entry.kind = static_cast<AclEntry::Kind>(reader.value<std::uint16_t>());
-    entry.access = static_cast<Access>(reader.value<std::uint16_t>());
+    entry.kind = known<AclEntry::Kind>(reader.value<std::uint16_t>());
+    entry.access = known<Access>(reader.value<std::uint16_t>());
     entry.id = reader.value<std::uint32_t>();
     return entry;
 }
@@ -216,7 +239,7 @@ AttachmentRecord read_attachment(std::string_view payload) {
     attachment.holder.pid = reader.value<std::int32_t>();
     attachment.uid = reader.value<std::uint32_t>();
     attachment.account_uid = reader.value<std::uint32_t>();
-    attachment.access = static_cast<Access>(reader.value<std::uint32_t>());
+    attachment.access = known<Access>(reader.value<std::uint32_t>());
     return attachment;
 }
 

@@ -233,6 +233,20 @@ TEST_CASE("what a newer version wrote is refused when it matters, and passed ove
         fresh.append(1000, "something that may be left out");
     });
     check_sample(JournalImage::read(place.path()));
+    AttachmentRecord strange = attachment();
+    strange.access = static_cast<Access>(2);
+    SegmentRecord state = staged_segment(), lifetime = staged_segment();
+    state.state = static_cast<State>(3);
+    lifetime.lifetime = static_cast<Lifetime>(-1);
+    for (int i = 0; i < 3; i++) {
+        TemporaryDirectory other;
+        Journal newer(other.path(), [&](Journal& fresh) {
+            if (i == 0) write(fresh, strange);
+            if (i == 1) write(fresh, state);
+            if (i == 2) write(fresh, lifetime);
+        });
+        CHECK_THROWS_WITH_AS((void)JournalImage::read(other.path()), doctest::Contains("has a value"), std::runtime_error);
+    }
     REQUIRE(journal.reserve(1000));
     journal.append(1000 | critical_record, "something that may not");
     CHECK_THROWS_WITH_AS((void)JournalImage::read(place.path()), doctest::Contains("install the version that wrote it"),
