@@ -30,6 +30,28 @@ std::int64_t machine_memory() {
     return std::int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE);
 }
 
+// Whether a call can make the journal longer by more than the end of something.
+template <typename C>
+constexpr bool begins_or_changes = false;
+template <>
+constexpr bool begins_or_changes<Create> = true;
+template <>
+constexpr bool begins_or_changes<CreateMany> = true;
+template <>
+constexpr bool begins_or_changes<Open> = true;
+template <>
+constexpr bool begins_or_changes<OpenMany> = true;
+template <>
+constexpr bool begins_or_changes<Publish> = true;
+template <>
+constexpr bool begins_or_changes<SetAttributes> = true;
+template <>
+constexpr bool begins_or_changes<Renew> = true;
+template <>
+constexpr bool begins_or_changes<Seal> = true;
+template <>
+constexpr bool begins_or_changes<Resize> = true;
+
 // Attachments of this kind; so many as an error can carry.
 template <typename F>
 std::vector<Holder> holders_of(const Entry& entry, const F& counts) {
@@ -59,9 +81,16 @@ Outcome Handlers::handle(Client& client, const Call& call) {
     bool streams = std::holds_alternative<List>(*call.body) || std::holds_alternative<Watch>(*call.body) ||
                    std::holds_alternative<ListSegments>(*call.body);
     if (streams && !call.flags.more) return Error{ErrorCode::expected_more};
-    // What changes one segment can then be recorded. Calls that change many ask for more themselves.
-    if (!can_record(record::most_segment_bytes, 1)) return Error::out_of_memory(record::most_segment_bytes);
-    return std::visit([&](const auto& body) { return act(client, body); }, *call.body);
+    return std::visit(
+        [&](const auto& body) -> Outcome {
+            // What one segment's change or grant takes. Calls that are about many ask for more themselves; what only ends
+            // something has its space already.
+            if (begins_or_changes<std::decay_t<decltype(body)>> && !can_record(record::most_segment_bytes, 1)) {
+                return Error::out_of_memory(record::most_segment_bytes);
+            }
+            return act(client, body);
+        },
+        *call.body);
 }
 
 // Room in the journal.

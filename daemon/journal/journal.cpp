@@ -20,7 +20,9 @@
 namespace shmd {
 namespace {
 
-constexpr std::size_t smallest_file = std::size_t{1} << 20;
+constexpr std::size_t usual_file = std::size_t{1} << 20;
+// What must be free behind all that there is, where space is short.
+constexpr std::size_t least_room = std::size_t{64} << 10;
 constexpr std::uint32_t format_version = 1;
 constexpr char magic[8] = {'s', 'h', 'm', 'd', 'j', 'r', 'n', 'l'};
 
@@ -119,12 +121,14 @@ Journal::Found Journal::read(const std::string& directory, const Replay& replay)
     // Behind the last byte that was ever written there are zeros alone.
     const std::size_t end = all.find_last_not_of('\0') + 1;
     bool damaged = false;
+    found.end = sizeof head;
     for (std::size_t at = sizeof head; at < end;) {
         if (auto record = record_at(all, at, head.salt)) {
             damaged = false;
             found.records++;
             replay(record->first.type, record->second);
             at += size_of(record->second.size());
+            found.end = at;
             continue;
         }
         // A record that begins with zeros was not yet valid, and so is nothing behind it. All else that is no record is
@@ -139,9 +143,35 @@ Journal::Found Journal::read(const std::string& directory, const Replay& replay)
     return found;
 }
 
-Journal::Journal(std::string directory, std::function<void(Journal&)> snapshot, std::size_t promised)
+Journal::Journal(std::string directory, std::function<void(Journal&)> snapshot, std::size_t promised, const Found& old)
     : directory_(std::move(directory)), snapshot_(std::move(snapshot)), promised_(promised) {
-    compact(0);
+    try {
+        compact(0);
+    } catch (const std::runtime_error&) {
+        if (!go_on_in(old)) throw;
+    }
+}
+
+Journal::Journal(std::string directory, std::function<void(Journal&)> snapshot)
+    : Journal(std::move(directory), std::move(snapshot), 0, Found()) {}
+
+bool Journal::go_on_in(const Found& old) {
+    if (!old.existed || old.damaged_bytes > 0) return false;
+    UniqueFd file(::open(path_in(directory_).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+    struct stat status {};
+    if (!file || ::fstat(file.get(), &status) != 0) return false;
+    auto capacity = static_cast<std::size_t>(status.st_size);
+    if (capacity < old.end || capacity - old.end < promised_) return false;
+    if (::posix_fallocate(file.get(), 0, status.st_size) != 0) return false;
+    void* mapped = ::mmap(nullptr, capacity, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+    if (mapped == MAP_FAILED) return false;
+    bytes_ = static_cast<char*>(mapped);
+    capacity_ = capacity;
+    used_ = old.end;
+    salt_ = reinterpret_cast<const FileHead*>(bytes_)->salt;
+    // A group that never became valid may be there, and must not when its beginning is written over.
+    std::memset(bytes_ + used_, 0, capacity_ - used_);
+    return true;
 }
 
 Journal::~Journal() {
@@ -180,13 +210,17 @@ void Journal::compact(std::size_t more) {
     FileHead head{{}, format_version, 0, salt, 0};
     std::memcpy(head.magic, magic, sizeof magic);
     const std::size_t used = sizeof head + snapshot.size();
-    const std::size_t capacity = std::max(smallest_file, 2 * used + promised_ + more);
+    std::size_t capacity = std::max(usual_file, 2 * used + promised_ + more);
     const std::string path = path_in(directory_);
     const std::string beside = path + ".new";
     UniqueFd file(::open(beside.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
     int error = file ? 0 : errno;
     // All of it is there before anything is stored into the mapping: no SIGBUS.
     if (error == 0) error = ::posix_fallocate(file.get(), 0, static_cast<off_t>(capacity));
+    if (error == ENOSPC) {
+        capacity = used + promised_ + more + least_room;
+        error = ::ftruncate(file.get(), 0) == 0 ? ::posix_fallocate(file.get(), 0, static_cast<off_t>(capacity)) : errno;
+    }
     void* mapped = MAP_FAILED;
     if (error == 0) {
         mapped = ::mmap(nullptr, capacity, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);

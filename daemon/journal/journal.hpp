@@ -26,6 +26,7 @@ class Journal {
         bool existed = false;
         std::size_t records = 0;
         std::size_t damaged_bytes = 0;  // passed over
+        std::size_t end = 0;            // where the last whole record ends
     };
 
     /// Reads the journal of this directory and calls back for each whole record. Changes nothing. Throws
@@ -33,9 +34,12 @@ class Journal {
     static Found read(const std::string& directory, const Replay& replay);
 
     /// Writes a new journal in place of the one that is there, in one step, with what `snapshot` appends. It is called
-    /// again whenever the file is full. promised: bytes to set aside from the start. Throws std::runtime_error when
-    /// there is no space.
-    Journal(std::string directory, std::function<void(Journal&)> snapshot, std::size_t promised = 0);
+    /// again whenever the file is full. promised: bytes to set aside from the start. Where there is no space for a new
+    /// one, goes on in the old one, whose end read() has found and which tells the same. Throws std::runtime_error when
+    /// that cannot be either.
+    Journal(std::string directory, std::function<void(Journal&)> snapshot, std::size_t promised, const Found& old);
+    /// The same with nothing promised and no old one.
+    Journal(std::string directory, std::function<void(Journal&)> snapshot);
     ~Journal();
     Journal(const Journal&) = delete;
     Journal& operator=(const Journal&) = delete;
@@ -66,6 +70,7 @@ class Journal {
 
   private:
     void compact(std::size_t more);
+    bool go_on_in(const Found& old);
 
     std::string directory_;
     std::function<void(Journal&)> snapshot_;

@@ -64,8 +64,8 @@ void Kept::release() {
     if (Recorder* recorder = std::exchange(recorder_, nullptr)) recorder->gone(*this);
 }
 
-void Recorder::start(std::string directory) {
-    journal_.emplace(std::move(directory), [this](Journal& journal) { snapshot(journal); }, promises());
+void Recorder::start(std::string directory, const Journal::Found& old) {
+    journal_.emplace(std::move(directory), [this](Journal& journal) { snapshot(journal); }, promises(), old);
 }
 
 // For the records of the end of all that is there.

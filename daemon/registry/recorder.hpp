@@ -58,7 +58,8 @@ class Recorder {
 
     /// Writes a journal of all that the registry holds into this directory, in place of the one there; from then on the
     /// registry may tell of changes. Throws std::runtime_error; the old journal is still there then.
-    void start(std::string directory);
+    /// old: what reading that one has found.
+    void start(std::string directory, const Journal::Found& old);
 
     /// Where new memory will be kept; with a file to make it of if one is at hand. Nothing when the store is full.
     struct Place {

@@ -79,11 +79,12 @@ void Server::keep_segments(const std::string& directory, std::size_t capacity, S
                                  " are damaged and were passed over",
             {.message_id = message_id::segment_lost});
     }
+    const Journal::Found old = image.found;
     keeping_.emplace(capacity, loop_, registry_);
     Keeping& keeping = *keeping_;
     Restoration restoration({keeping.store, keeping.blanks, keeping.recorder, registry_, quota_, handlers_, processes_});
     restoration.restore(std::move(image), std::move(stored));
-    keeping.recorder.start(directory);
+    keeping.recorder.start(directory, old);
     registry_.record_to(&keeping.recorder);
     handlers_.keep_with(&keeping.recorder);
     restoration.settle();

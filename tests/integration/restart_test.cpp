@@ -1,7 +1,9 @@
 // A daemon that is killed, or stopped, and started again by its service manager: no segment and no byte is lost, and what
 // lived for processes goes with them.
 #include <doctest/doctest.h>
+#include <sched.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -515,6 +517,67 @@ TEST_CASE("the journal is private, and bounded however much happens") {
     manager.start();
     RawClient again(manager.socket());
     CHECK(read_text(again, named("kept")) == "kept");
+}
+
+namespace {
+
+// A small file system in this place, seen by this process and its children alone.
+class SmallFileSystem {
+  public:
+    SmallFileSystem(std::filesystem::path place, const char* options) : place_(std::move(place)) {
+        REQUIRE(::unshare(CLONE_NEWNS) == 0);
+        REQUIRE(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0);
+        REQUIRE(::mount("tmpfs", place_.c_str(), "tmpfs", 0, options) == 0);
+    }
+    ~SmallFileSystem() { ::umount2(place_.c_str(), MNT_DETACH); }
+    SmallFileSystem(const SmallFileSystem&) = delete;
+    SmallFileSystem& operator=(const SmallFileSystem&) = delete;
+
+  private:
+    std::filesystem::path place_;
+};
+
+}  // namespace
+
+TEST_CASE("a full runtime directory refuses what begins, ends what ends, and loses nothing" * doctest::skip(!is_root())) {
+    ServiceManager manager;
+    SmallFileSystem small(manager.state_directory(), "size=2560k,mode=0700");
+    manager.start();
+    RawClient client(manager.socket());
+    Create call = create("");
+    call.labels = Labels{};
+    for (int i = 0; i < 4; i++) (*call.labels)["label" + std::to_string(i)] = std::string(1000, 'x');
+    int made = 0;
+    std::vector<std::uint32_t> attachments;
+    for (;; made++) {
+        call.key = "key/" + std::to_string(made);
+        auto reply = client.call(call);
+        if (reply.is_error()) {
+            CHECK(reply.known_error().code == ErrorCode::out_of_memory);
+            break;
+        }
+        attachments.push_back(reply.value().attachment);
+        write_text(reply, std::to_string(made));
+    }
+    CHECK(made > 100);
+    SetAttributes change{named("key/1")};
+    change.mode = 0644;
+    CHECK(client.call(change).known_error().code == ErrorCode::out_of_memory);
+    CHECK(client.call(Open{named("key/1"), Access::read}).known_error().code == ErrorCode::out_of_memory);
+    // What ends something has its space.
+    CHECK(client.list().size() == static_cast<std::size_t>(made));
+    REQUIRE_FALSE(client.call(Detach{attachments.front()}).is_error());
+    attachments.erase(attachments.begin());
+    REQUIRE_FALSE(client.call(Delete{named("key/0")}).is_error());
+    manager.kill();
+    manager.start();
+    RawClient again(manager.socket());
+    CHECK(again.list().size() == static_cast<std::size_t>(made - 1));
+    REQUIRE(again.call(Resume{attachments}).value().attachments == attachments);
+    for (std::uint32_t attachment : attachments) REQUIRE_FALSE(again.call(Detach{attachment}).is_error());
+    for (int i = 2; i < made; i++) REQUIRE_FALSE(again.call(Delete{named("key/" + std::to_string(i))}).is_error());
+    CHECK(read_text(again, named("key/1")) == "1");
+    REQUIRE_FALSE(again.call(create("room-again")).is_error());
 }
 
 TEST_CASE("as a user of its own the daemon takes up everything likewise" * doctest::skip(!is_root())) {
