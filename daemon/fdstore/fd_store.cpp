@@ -77,7 +77,13 @@ void FdStore::adopt_slot(Slot slot) {
 }
 
 void FdStore::add(Slot slot, UniqueFd fd, std::function<void()> done) {
-    std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    if (closed_) {
+        // The thread may have ended, and whoever waits must not wait for ever.
+        lock.unlock();
+        if (done) post_(std::move(done));
+        return;
+    }
     jobs_.push_back({slot, std::move(fd), std::move(done)});
     wake_.notify_one();
 }
@@ -113,19 +119,27 @@ void FdStore::carry_out(std::vector<Job> jobs) {
     for (Job& job : jobs) {
         // Also before one is added: what an earlier process sent in its last moment may have come since it was told what
         // there is, and of two under one name nobody knows which is which.
-        (void)::sd_notify(0, ("FDSTOREREMOVE=1\nFDNAME=" + name_of(job.slot)).c_str());
+        if (!send("FDSTOREREMOVE=1\nFDNAME=" + name_of(job.slot), -1)) break;
         if (!job.fd) continue;
-        std::string state = "FDSTORE=1\nFDPOLL=0\nFDNAME=" + name_of(job.slot);
-        int fd = job.fd.get();
-        (void)::sd_pid_notify_with_fds(0, 0, state.c_str(), &fd, 1);
+        if (!send("FDSTORE=1\nFDPOLL=0\nFDNAME=" + name_of(job.slot), job.fd.get())) break;
         added = true;
     }
-    if (!added) return;
-    while (!await_manager()) {
+    while (added && !await_manager()) {
         std::lock_guard lock(mutex_);
         if (closed_) break;
     }
     tell(std::move(jobs));
+}
+
+// Until it is sent: what the manager never heard of must not pass for kept. It cannot be sent while this process has no
+// descriptor left for a socket, or too many are under way. fd: -1 for none. False when the store is closed.
+bool FdStore::send(const std::string& state, int fd) {
+    for (;;) {
+        int result = fd < 0 ? ::sd_notify(0, state.c_str()) : ::sd_pid_notify_with_fds(0, 0, state.c_str(), &fd, 1);
+        if (result >= 0) return true;
+        std::unique_lock lock(mutex_);
+        if (wake_.wait_for(lock, failure_pause, [this] { return closed_; })) return false;
+    }
 }
 
 // True once it has taken all that was sent. It may be executing itself anew, which takes its time.

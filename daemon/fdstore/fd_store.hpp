@@ -67,6 +67,7 @@ class FdStore {
     };
     void run();
     void carry_out(std::vector<Job> jobs);
+    bool send(const std::string& state, int fd);
     bool await_manager();
     void tell(std::vector<Job> jobs);
 
