@@ -123,8 +123,7 @@ void Recorder::added(Entry& entry) {
 }
 
 void Recorder::changed(const Entry& entry) {
-    if (closed_ || entry.state == State::deleted) return;
-    write(*journal_, record_of(entry));
+    if (!closed_) write(*journal_, record_of(entry));
 }
 
 void Recorder::renewed(const Entry& entry) {
@@ -184,8 +183,9 @@ void Recorder::gone(const Kept& kept) {
 void Recorder::snapshot(Journal& journal) {
     write_next_id(journal, registry_.next_id());
     for (Entry* entry = registry_.next_after(0); entry; entry = registry_.next_after(entry->id)) {
-        write(journal, record_of(*entry));
+        // Before the segment, which tells when the last attachment began: that may have ended.
         for (const Attachment* attachment : entry->attachments) write(journal, record_of(*attachment));
+        write(journal, record_of(*entry));
     }
     for (const auto& [id, record] : lingering_) write(journal, record);
 }

@@ -5,14 +5,17 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "limits.hpp"
@@ -26,6 +29,7 @@ using namespace shmd::test;
 
 namespace {
 
+constexpr std::size_t blanks = 64;  // that the daemon keeps at hand
 constexpr std::uint32_t alice = 2001, bob = 2002, bobs_group = 3002;
 
 Create create(const std::string& key, std::int64_t size = 4096) {
@@ -578,6 +582,42 @@ TEST_CASE("a full runtime directory refuses what begins, ends what ends, and los
     for (int i = 2; i < made; i++) REQUIRE_FALSE(again.call(Delete{named("key/" + std::to_string(i))}).is_error());
     CHECK(read_text(again, named("key/1")) == "1");
     REQUIRE_FALSE(again.call(create("room-again")).is_error());
+}
+
+TEST_CASE("a deleted segment that is still attached is resized, and stays so") {
+    ServiceManager manager;
+    manager.start();
+    RawClient client(manager.socket());
+    Create call = create("key");
+    call.capacity_bytes = 1 << 20;
+    auto grant = client.call(call).value();
+    REQUIRE_FALSE(client.call(Delete{named("key")}).is_error());
+    REQUIRE_FALSE(client.call(Resize{with_id(grant.segment.id), 100'000}).is_error());
+    manager.kill();
+    manager.start();
+    RawClient again(manager.socket());
+    Segment after = describe(again, with_id(grant.segment.id));
+    CHECK(after.size_bytes == 100'000);
+    CHECK(after.state == State::deleted);
+    CHECK(after.attachments == 1);
+}
+
+TEST_CASE("when a segment was last attached and detached lasts over every restart") {
+    ServiceManager manager;
+    manager.start();
+    RawClient first(manager.socket()), second(manager.socket());
+    auto id = first.call(create("key")).value().segment.id;
+    auto later = second.call(Open{named("key"), Access::read}).value();
+    REQUIRE_FALSE(second.call(Detach{later.attachment}).is_error());
+    const Segment before = describe(first, with_id(id));
+    REQUIRE(before.attachments == 1);
+    for (int round = 0; round < 3; round++) {
+        CAPTURE(round);
+        manager.kill();
+        manager.start();
+        RawClient again(manager.socket());
+        CHECK(describe(again, with_id(id)) == before);
+    }
 }
 
 TEST_CASE("as a user of its own the daemon takes up everything likewise" * doctest::skip(!is_root())) {
