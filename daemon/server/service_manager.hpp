@@ -1,11 +1,12 @@
 // What systemd is told of the service: when it is ready, reloads and stops, that its event loop turns (the watchdog), and
-// how much it keeps (STATUS=). Without systemd nothing happens here.
+// how much it keeps (STATUS=). It is never waited for. Without systemd nothing happens here.
 #pragma once
 
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <string>
 
 #include "quota.hpp"
@@ -27,6 +28,8 @@ class ServiceManager {
     void stopping();
 
   private:
+    void tell(std::string state);
+    void tell_more();
     void keep_watchdog();
     void keep_status();
 
@@ -35,6 +38,8 @@ class ServiceManager {
     asio::steady_timer status_timer_;
     std::chrono::microseconds watchdog_interval_{0};
     std::string status_;
+    std::deque<std::string> untold_;
+    asio::steady_timer untold_timer_;
 };
 
 }  // namespace shmd

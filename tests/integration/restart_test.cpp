@@ -620,6 +620,30 @@ TEST_CASE("when a segment was last attached and detached lasts over every restar
     }
 }
 
+TEST_CASE("a service manager that hears nothing delays neither calls, nor a reload, nor the end") {
+    ServiceManager manager;
+    manager.start();
+    RawClient control(manager.control_socket()), client(manager.socket());
+    while (manager.stored() < blanks) std::this_thread::yield();
+    // When it is answered, nothing is under way to the manager.
+    REQUIRE_FALSE(client.call(create("key")).is_error());
+    manager.hold();
+    {
+        UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        manager.notify_socket().copy(address.sun_path, sizeof address.sun_path - 1);
+        while (::sendto(socket.get(), "X=1", 3, MSG_DONTWAIT, reinterpret_cast<const sockaddr*>(&address),
+                        sizeof address) == 3) {
+        }
+        REQUIRE(errno == EAGAIN);
+    }
+    CHECK_FALSE(control.call(Reload{}).is_error());
+    CHECK(exists(client, named("key")));
+    CHECK(manager.stop() == 0);
+    manager.go_on();
+}
+
 TEST_CASE("as a user of its own the daemon takes up everything likewise" * doctest::skip(!is_root())) {
     ServiceManager manager({.user = User{65532, 65532}});
     manager.start();

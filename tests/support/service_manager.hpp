@@ -52,6 +52,7 @@ class ServiceManager {
     [[nodiscard]] std::string control_socket() const { return directory_.path() / "io.shmd.Control"; }
     [[nodiscard]] std::filesystem::path state_directory() const { return directory_.path() / "state"; }
     [[nodiscard]] std::filesystem::path journal() const { return state_directory() / "journal"; }
+    [[nodiscard]] std::string notify_socket() const { return directory_.path() / "notify"; }
     [[nodiscard]] pid_t pid() const { return daemon_.pid(); }
     [[nodiscard]] std::string log() const;
     /// Descriptors in the store.
