@@ -3,10 +3,13 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <random>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -251,4 +254,73 @@ TEST_CASE("what a newer version wrote is refused when it matters, and passed ove
     journal.append(1000 | critical_record, "something that may not");
     CHECK_THROWS_WITH_AS((void)JournalImage::read(place.path()), doctest::Contains("install the version that wrote it"),
                          std::runtime_error);
+}
+
+TEST_CASE("a value that this version does not know is refused like a field that it does not know") {
+    auto refused = [](const auto& record) {
+        TemporaryDirectory place;
+        Journal journal(place.path(), [&](Journal& fresh) { write(fresh, record); });
+        CHECK_THROWS_WITH_AS((void)JournalImage::read(place.path()), doctest::Contains("install the version that wrote it"),
+                             std::runtime_error);
+    };
+    auto changed = [](auto record, const auto& change) {
+        change(record);
+        return record;
+    };
+    for (int number : {-1, 7}) {
+        CAPTURE(number);
+        refused(changed(full_segment(), [=](auto& segment) { segment.state = static_cast<State>(number); }));
+        refused(changed(full_segment(), [=](auto& segment) { segment.lifetime = static_cast<Lifetime>(number); }));
+        refused(changed(full_segment(), [=](auto& segment) { segment.reserve = static_cast<Reserve>(number); }));
+        refused(changed(full_segment(), [=](auto& segment) { segment.huge_pages = static_cast<HugePages>(number); }));
+        refused(changed(full_segment(), [=](auto& segment) {
+            segment.acl.entries[0].access = static_cast<Access>(number);
+        }));
+        refused(changed(full_segment(), [=](auto& segment) {
+            segment.acl.entries[0].kind = static_cast<AclEntry::Kind>(number);
+        }));
+        refused(changed(attachment(), [=](auto& each) { each.access = static_cast<Access>(number); }));
+    }
+}
+
+TEST_CASE("whatever damage hits, all other records are read") {
+    TemporaryDirectory place;
+    constexpr std::size_t head = 32, records = 40;
+    std::vector<std::size_t> begins;
+    std::string good;
+    {
+        Journal journal(place.path(), [](Journal&) {});
+        for (std::size_t i = 0; i < records; i++) {
+            std::string payload(7 * i % 90, static_cast<char>(i));
+            REQUIRE(journal.reserve(Journal::size_of(payload.size())));
+            begins.push_back(journal.used());
+            journal.append(static_cast<RecordType>(i), payload);
+        }
+        begins.push_back(journal.used());
+        good = bytes_of(place.path() / "journal").substr(0, journal.used() + 256);
+    }
+    std::mt19937 random(1);
+    auto below = [&](std::size_t end) { return std::uniform_int_distribution<std::size_t>(0, end - 1)(random); };
+    for (int round = 0; round < 20'000; round++) {
+        CAPTURE(round);
+        std::string bytes = good;
+        const std::size_t hits = 1 + below(4);
+        for (std::size_t hit = 0; hit < hits; hit++) {
+            const std::size_t at = head + below(begins.back() - head);
+            const std::size_t length = std::min(1 + below(100), bytes.size() - at);
+            const std::size_t kind = below(2);
+            if (kind == 0) bytes[at] = static_cast<char>(bytes[at] ^ (1 << below(8)));
+            if (kind == 1) std::generate_n(bytes.begin() + static_cast<std::ptrdiff_t>(at), length, [&] { return static_cast<char>(1 + below(255)); });
+        }
+        std::ofstream(place.path() / "journal", std::ios::binary | std::ios::trunc) << bytes;
+        std::set<RecordType> found;
+        for (const auto& [type, payload] : read(place.path())) found.insert(type);
+        std::size_t missing = 0;
+        for (std::size_t i = 0; i < records; i++) {
+            const std::size_t length = begins[i + 1] - begins[i];
+            const bool whole = bytes.compare(begins[i], length, good, begins[i], length) == 0;
+            missing += whole && !found.contains(static_cast<RecordType>(i));
+        }
+        CHECK(missing == 0);
+    }
 }
