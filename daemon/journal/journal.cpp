@@ -31,7 +31,7 @@ struct FileHead {
     std::uint32_t version;
     std::uint32_t reserved;
     std::uint64_t salt;  // begins every checksum, so that nobody who is journaled can forge a record
-    std::uint64_t reserved_too;
+    std::uint64_t salt_again;  // damage to one of them alone costs nothing; 0 in a journal that has it once
 };
 static_assert(sizeof(FileHead) == 32);
 
@@ -97,6 +97,12 @@ std::optional<std::pair<RecordHead, std::string_view>> record_at(std::string_vie
     return std::pair(head, payload);
 }
 
+// The one that is not damaged: by it the first record is whole.
+std::uint64_t salt_of(std::string_view file, const FileHead& head) {
+    bool first_is_whole = record_at(file, sizeof head, head.salt).has_value();
+    return first_is_whole || head.salt_again == 0 ? head.salt : head.salt_again;
+}
+
 }  // namespace
 
 Journal::Found Journal::read(const std::string& directory, const Replay& replay) {
@@ -118,12 +124,13 @@ Journal::Found Journal::read(const std::string& directory, const Replay& replay)
                                  ", and this shmd knows " + std::to_string(format_version) +
                                  ": install the version that wrote it, or move it away to start without its segments");
     }
+    const std::uint64_t salt = salt_of(all, head);
     // Behind the last byte that was ever written there are zeros alone.
     const std::size_t end = all.find_last_not_of('\0') + 1;
     bool damaged = false;
     found.end = sizeof head;
     for (std::size_t at = sizeof head; at < end;) {
-        if (auto record = record_at(all, at, head.salt)) {
+        if (auto record = record_at(all, at, salt)) {
             damaged = false;
             found.records++;
             replay(record->first.type, record->second);
@@ -207,7 +214,7 @@ void Journal::compact(std::size_t more) {
     }
     building_ = nullptr;
 
-    FileHead head{{}, format_version, 0, salt, 0};
+    FileHead head{{}, format_version, 0, salt, salt};
     std::memcpy(head.magic, magic, sizeof magic);
     const std::size_t used = sizeof head + snapshot.size();
     std::size_t capacity = std::max(usual_file, 2 * used + promised_ + more);

@@ -283,6 +283,19 @@ TEST_CASE("a value that this version does not know is refused like a field that 
     }
 }
 
+TEST_CASE("damage to the salt costs nothing") {
+    TemporaryDirectory place;
+    Journal journal(place.path(), [](Journal& fresh) { fresh.append(1, "first"); });
+    const std::string good = bytes_of(place.path() / "journal");
+    for (std::size_t at = 16; at < 32; at++) {
+        CAPTURE(at);
+        std::string bytes = good;
+        bytes[at] = static_cast<char>(bytes[at] ^ 4);
+        std::ofstream(place.path() / "journal", std::ios::binary | std::ios::trunc) << bytes;
+        CHECK(read(place.path()) == Records{{1, "first"}});
+    }
+}
+
 TEST_CASE("whatever damage hits, all other records are read") {
     TemporaryDirectory place;
     constexpr std::size_t head = 32, records = 40;
