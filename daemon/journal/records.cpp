@@ -324,6 +324,13 @@ void write_renewed(Journal& journal, std::int64_t segment, std::int64_t lease_en
     journal.append(record::renewed, out.bytes());
 }
 
+void write_taken_up(Journal& journal, std::uint32_t attachment, std::uint64_t connection) {
+    Writer out;
+    out.value(connection);
+    out.value(attachment);
+    journal.append(record::taken_up, out.bytes());
+}
+
 void write_next_id(Journal& journal, std::int64_t id) {
     Writer out;
     out.value(id);
@@ -379,6 +386,12 @@ void JournalImage::take(RecordType type, std::string_view payload) {
                 segment->lease_end = reader.value<std::int64_t>();
             }
             break;
+        case record::taken_up: {
+            auto connection = reader.value<std::uint64_t>();
+            auto taken = attachments.find(reader.value<std::uint32_t>());
+            if (taken != attachments.end()) taken->second.connection = connection;
+            break;
+        }
         default:
             if (type & critical_record) newer("record", type);
     }

@@ -73,6 +73,7 @@ inline constexpr RecordType attachment = 4 | critical_record;  // a grant
 inline constexpr RecordType detached = 5 | critical_record;    // the end of one
 inline constexpr RecordType next_id = 6 | critical_record;     // no id below was ever free to give
 inline constexpr RecordType renewed = 7 | critical_record;     // a lease began anew
+inline constexpr RecordType taken_up = 8;                      // an attachment is another connection's now
 
 /// The most that the record of one segment takes in the journal, and what each of the others takes.
 inline constexpr std::size_t most_segment_bytes = 8192;
@@ -81,6 +82,7 @@ inline constexpr std::size_t detached_bytes = 16 + 24;
 inline constexpr std::size_t deleted_bytes = 16 + 16;
 inline constexpr std::size_t gone_bytes = 16 + 8;
 inline constexpr std::size_t renewed_bytes = 16 + 16;
+inline constexpr std::size_t taken_up_bytes = 16 + 16;
 
 }  // namespace record
 
@@ -91,6 +93,7 @@ void write_deleted(Journal& journal, std::int64_t segment, std::int64_t changed_
 void write_gone(Journal& journal, std::int64_t segment);
 void write_detached(Journal& journal, std::uint32_t attachment, std::int64_t detached_usec, std::int64_t last_used);
 void write_renewed(Journal& journal, std::int64_t segment, std::int64_t lease_end);
+void write_taken_up(Journal& journal, std::uint32_t attachment, std::uint64_t connection);
 void write_next_id(Journal& journal, std::int64_t id);
 
 /// What a journal tells when it is read from its begin to its end.

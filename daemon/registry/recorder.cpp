@@ -150,6 +150,11 @@ void Recorder::detached(const Attachment& attachment) {
     write_detached(*journal_, attachment.id, entry.detached_usec.value_or(0), entry.last_used);
 }
 
+void Recorder::taken_up(const Attachment& attachment) {
+    if (closed_ || !journal_->reserve(record::taken_up_bytes)) return;
+    write_taken_up(*journal_, attachment.id, attachment.holder->connection());
+}
+
 void Recorder::lingers(const Entry& entry) {
     if (closed_) return;
     SegmentRecord record;

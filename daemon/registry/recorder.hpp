@@ -84,6 +84,9 @@ class Recorder {
     void deleted(Entry& entry);
     void attached(const Attachment& attachment);
     void detached(const Attachment& attachment);
+    /// It has another holder of the same process. Left out when there is no space: the old one is as good until the next
+    /// restart.
+    void taken_up(const Attachment& attachment);
     /// The registry lets go of a deleted segment; what remains of it has its place until its memory is free.
     void lingers(const Entry& entry);
 

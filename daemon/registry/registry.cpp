@@ -178,7 +178,9 @@ void Registry::restore(Entry& entry, HeldAttachments& holder, std::uint32_t id, 
 void Registry::hand_over(std::uint32_t attachment, HeldAttachments& from, HeldAttachments& to) {
     to.ids_.insert(attachment);
     from.ids_.erase(attachment);
-    attachments_.at(attachment).holder = &to;
+    Attachment& taken = attachments_.at(attachment);
+    taken.holder = &to;
+    if (recorder_) recorder_->taken_up(taken);
 }
 
 void Registry::detach(HeldAttachments& holder, std::uint32_t attachment) {

@@ -620,6 +620,25 @@ TEST_CASE("when a segment was last attached and detached lasts over every restar
     }
 }
 
+TEST_CASE("what a connection had ends with those that it had taken up, after every restart") {
+    ServiceManager manager;
+    manager.start();
+    RawClient first(manager.socket());
+    auto old = first.call(create("old")).value();
+    manager.kill();
+    manager.start();
+    RawClient second(manager.socket());
+    REQUIRE(second.call(Resume{{old.attachment}}).value().attachments.size() == 1);
+    // As if this process had never read the answer.
+    auto unknown = second.call(create("unknown")).value();
+    manager.kill();
+    manager.start();
+    RawClient third(manager.socket());
+    REQUIRE(third.call(Resume{{old.attachment}}).value().attachments.size() == 1);
+    CHECK(attachments_of(manager, old.segment.id) == 1);
+    CHECK(attachments_of(manager, unknown.segment.id) == 0);
+}
+
 TEST_CASE("a service manager that hears nothing delays neither calls, nor a reload, nor the end") {
     ServiceManager manager;
     manager.start();
