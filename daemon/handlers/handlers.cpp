@@ -30,27 +30,15 @@ std::int64_t machine_memory() {
     return std::int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE);
 }
 
-// Whether a call can make the journal longer by more than the end of something.
-template <typename C>
-constexpr bool begins_or_changes = false;
-template <>
-constexpr bool begins_or_changes<Create> = true;
-template <>
-constexpr bool begins_or_changes<CreateMany> = true;
-template <>
-constexpr bool begins_or_changes<Open> = true;
-template <>
-constexpr bool begins_or_changes<OpenMany> = true;
-template <>
-constexpr bool begins_or_changes<Publish> = true;
-template <>
-constexpr bool begins_or_changes<SetAttributes> = true;
-template <>
-constexpr bool begins_or_changes<Renew> = true;
-template <>
-constexpr bool begins_or_changes<Seal> = true;
-template <>
-constexpr bool begins_or_changes<Resize> = true;
+template <typename... Kinds>
+bool is_any_of(const CallBody& body) {
+    return (std::holds_alternative<Kinds>(body) || ...);
+}
+
+// What ends something has its space in the journal already, and what only asks needs none.
+bool must_be_recorded(const CallBody& body) {
+    return is_any_of<Create, CreateMany, Open, OpenMany, Publish, SetAttributes, Renew, Seal, Resize>(body);
+}
 
 // Attachments of this kind; so many as an error can carry.
 template <typename F>
@@ -81,16 +69,11 @@ Outcome Handlers::handle(Client& client, const Call& call) {
     bool streams = std::holds_alternative<List>(*call.body) || std::holds_alternative<Watch>(*call.body) ||
                    std::holds_alternative<ListSegments>(*call.body);
     if (streams && !call.flags.more) return Error{ErrorCode::expected_more};
-    return std::visit(
-        [&](const auto& body) -> Outcome {
-            // What one segment's change or grant takes. Calls that are about many ask for more themselves; what only ends
-            // something has its space already.
-            if (begins_or_changes<std::decay_t<decltype(body)>> && !can_record(record::most_segment_bytes, 1)) {
-                return Error::out_of_memory(record::most_segment_bytes);
-            }
-            return act(client, body);
-        },
-        *call.body);
+    // What changes one segment can then be recorded. Calls that change many ask for more themselves.
+    if (must_be_recorded(*call.body) && !can_record(record::most_segment_bytes, 1)) {
+        return Error::out_of_memory(record::most_segment_bytes);
+    }
+    return std::visit([&](const auto& body) { return act(client, body); }, *call.body);
 }
 
 // Room in the journal.

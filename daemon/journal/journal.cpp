@@ -170,12 +170,14 @@ bool Journal::go_on_in(const Found& old) {
     auto capacity = static_cast<std::size_t>(status.st_size);
     if (capacity < old.end || capacity - old.end < promised_) return false;
     if (::posix_fallocate(file.get(), 0, status.st_size) != 0) return false;
+    FileHead head{};
+    if (::pread(file.get(), &head, sizeof head, 0) != sizeof head || head.salt != head.salt_again) return false;
     void* mapped = ::mmap(nullptr, capacity, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
     if (mapped == MAP_FAILED) return false;
     bytes_ = static_cast<char*>(mapped);
     capacity_ = capacity;
     used_ = old.end;
-    salt_ = reinterpret_cast<const FileHead*>(bytes_)->salt;
+    salt_ = head.salt;
     // A group that never became valid may be there, and must not when its beginning is written over.
     std::memset(bytes_ + used_, 0, capacity_ - used_);
     return true;
@@ -189,12 +191,19 @@ std::size_t Journal::size_of(std::size_t payload_bytes) {
     return sizeof(RecordHead) + aligned(payload_bytes);
 }
 
-bool Journal::reserve(std::size_t bytes) try {
+bool Journal::reserve(std::size_t bytes) {
     if (!bytes_ || capacity_ - used_ >= bytes + promised_) return true;
-    compact(bytes);
-    return true;
-} catch (const std::exception&) {
-    return false;
+    const auto begin = std::chrono::steady_clock::now();
+    if (begin < next_attempt_) return false;
+    try {
+        compact(bytes);
+        return true;
+    } catch (const std::exception&) {
+        // Whoever asks again and again must not keep the daemon busy with it.
+        const auto end = std::chrono::steady_clock::now();
+        next_attempt_ = end + 20 * (end - begin);
+        return false;
+    }
 }
 
 // Into a file beside it, which then takes its place: whoever reads finds the old one or the new one, whole.

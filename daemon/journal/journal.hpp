@@ -3,6 +3,7 @@
 // alone; what they mean is records.hpp's matter. FORMAT.md describes the file.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -83,6 +84,7 @@ class Journal {
     std::size_t group_at_ = 0;          // where the first record of the group is
     std::uint64_t group_head_ = 0;      // the first eight bytes of it, not yet written
     std::uint64_t salt_ = 0;
+    std::chrono::steady_clock::time_point next_attempt_;  // to write a new one, after one that failed
 };
 
 /// All that is appended during its life becomes valid at its end, at once.

@@ -580,8 +580,10 @@ TEST_CASE("a full runtime directory refuses what begins, ends what ends, and los
     REQUIRE(again.call(Resume{attachments}).value().attachments == attachments);
     for (std::uint32_t attachment : attachments) REQUIRE_FALSE(again.call(Detach{attachment}).is_error());
     for (int i = 2; i < made; i++) REQUIRE_FALSE(again.call(Delete{named("key/" + std::to_string(i))}).is_error());
+    // It does not try at every call to write the journal anew.
+    auto deadline = std::chrono::steady_clock::now() + patience;
+    while (again.call(create("room-again")).is_error()) REQUIRE(std::chrono::steady_clock::now() < deadline);
     CHECK(read_text(again, named("key/1")) == "1");
-    REQUIRE_FALSE(again.call(create("room-again")).is_error());
 }
 
 TEST_CASE("a deleted segment that is still attached is resized, and stays so") {
