@@ -33,5 +33,7 @@ void add_fairness_cases(const Settings& settings);
 
 /// Batches, replacing under readers, leases and watchers.
 void add_life_cases(const Settings& settings);
+/// Calls to a daemon whose segments outlive it, and its start with many.
+void add_keeping_cases(const Settings& settings);
 
 }  // namespace shmd::bench

@@ -105,17 +105,31 @@ void set_standard_fds(const SpawnOptions& options) {
 }
 
 // As a service manager does: from 3 on, and told in the environment. Text that the parent has made room for takes the pid.
+// Each that lies where another one is to be gives way first, and each is closed where it was: there may be nearly as many
+// as the process may have.
 void pass_listen_fds(const std::vector<int>& fds, std::vector<std::string>& environment) {
     if (fds.empty()) return;
     constexpr int first = 3;
-    int count = static_cast<int>(fds.size());
-    std::vector<int> copies;
-    for (int fd : fds) {
-        copies.push_back(::fcntl(fd, F_DUPFD_CLOEXEC, first + count));
-        if (copies.back() < 0) give_up("fcntl");
+    int end = first + static_cast<int>(fds.size());
+    std::vector<int> from = fds;
+    std::vector<int*> at(static_cast<std::size_t>(end));  // what lies at each of the places
+    for (int& fd : from) {
+        if (fd < end) at[static_cast<std::size_t>(fd)] = &fd;
     }
-    for (int i = 0; i < count; i++) {
-        if (::dup2(copies[static_cast<std::size_t>(i)], first + i) < 0) give_up("dup2");
+    for (int place = first; place < end; place++) {
+        int& fd = from[static_cast<std::size_t>(place - first)];
+        int* in_the_way = at[static_cast<std::size_t>(place)];
+        if (in_the_way && in_the_way != &fd) {
+            *in_the_way = ::fcntl(place, F_DUPFD_CLOEXEC, end);
+            if (*in_the_way < 0) give_up("fcntl");
+        }
+        if (fd == place) {
+            if (::fcntl(place, F_SETFD, 0) < 0) give_up("fcntl");
+            continue;
+        }
+        if (::dup2(fd, place) < 0) give_up("dup2");
+        if (fd < end) at[static_cast<std::size_t>(fd)] = nullptr;
+        ::close(fd);
     }
     for (std::string& variable : environment) {
         if (variable.starts_with("LISTEN_PID=")) std::snprintf(variable.data(), variable.size() + 1, "LISTEN_PID=%d", ::getpid());

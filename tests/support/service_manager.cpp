@@ -129,21 +129,18 @@ void ServiceManager::spawn_daemon() {
     spawning.user = options_.user;
     spawning.out = spawning.err = log.get();
     spawning.listen_fds = {segments_.get(), control_.get()};
+    std::vector<std::string> arguments{SHMD_DAEMON_PATH};
+    arguments.insert(arguments.end(), options_.arguments.begin(), options_.arguments.end());
     std::string names = "io.shmd.Segments:io.shmd.Control";
-    std::vector<UniqueFd> passed;
-    {
-        std::lock_guard lock(mutex_);
-        for (const auto& [name, fd] : store_) {
-            passed.emplace_back(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
-            spawning.listen_fds.push_back(passed.back().get());
-            names += ":" + name;
-        }
+    // Nothing leaves the store before the child has its own.
+    std::lock_guard lock(mutex_);
+    for (const auto& [name, fd] : store_) {
+        spawning.listen_fds.push_back(fd.get());
+        names += ":" + name;
     }
     spawning.environment = {"NOTIFY_SOCKET=" + (directory_.path() / "notify").string(), "LISTEN_FDNAMES=" + names,
                             "RUNTIME_DIRECTORY=" + state_directory().string(),
                             "FDSTORE=" + std::to_string(options_.store)};
-    std::vector<std::string> arguments{SHMD_DAEMON_PATH};
-    arguments.insert(arguments.end(), options_.arguments.begin(), options_.arguments.end());
     daemon_ = spawn(arguments, spawning);
 }
 
