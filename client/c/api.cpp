@@ -1,6 +1,7 @@
 // The C functions of shmd.h: arguments in, negative errno values out, and no exception past this file.
 #include <pthread.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -269,6 +270,19 @@ int shmd_publish(shmd_segment* segment, const char* key, int replace) {
 void shmd_close(shmd_segment* segment) {
     NotCancelled guard;
     delete segment;
+}
+
+void shmd_close_many(shmd_segment* const* segments, size_t count) {
+    NotCancelled guard;
+    for (size_t begin = 0; begin < count;) {
+        std::array<OpenSegment*, shmd::limits::batch> open;
+        size_t found = 0, end = begin;
+        for (; end < count && found < open.size(); end++) {
+            if (segments[end]) open[found++] = segments[end]->segment.get();
+        }
+        OpenSegment::end({open.data(), found});
+        for (; begin < end; begin++) delete segments[begin];
+    }
 }
 
 void* shmd_data(const shmd_segment* segment) {

@@ -4,10 +4,13 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <exception>
 #include <limits>
 #include <system_error>
+
+#include "limits.hpp"
 
 namespace shmd::client {
 namespace {
@@ -101,7 +104,7 @@ OpenSegment::OpenSegment(std::shared_ptr<Connection> connection, Grant grant, Ma
 
 OpenSegment::~OpenSegment() {
     mapping_.reset();
-    if (!connection_->ours()) return;
+    if (!connection_ || !connection_->ours()) return;
     try {
         const std::string detach = encode_call(Detach{attachment_}, {.oneway = true});
         while (!connection_->notify(detach)) {
@@ -117,6 +120,38 @@ OpenSegment::~OpenSegment() {
         connection_->let_go(attachment_);
     } catch (const std::exception&) {
         // No memory: the grant ends with the connection.
+    }
+}
+
+void OpenSegment::end(std::span<OpenSegment* const> segments) noexcept {
+    for (OpenSegment* segment : segments) segment->mapping_.reset();
+    try {
+        for (auto begin = segments.begin(); begin != segments.end();) {
+            auto most = std::min<std::ptrdiff_t>(segments.end() - begin, limits::batch);
+            auto end = std::find_if(begin, begin + most, [&](const OpenSegment* segment) {
+                return segment->connection_ != (*begin)->connection_;
+            });
+            tell_of_end({begin, end});
+            begin = end;
+        }
+    } catch (const std::exception&) {
+        // No memory: each is left to its destructor.
+    }
+}
+
+// All of one connection. One that has ended needs what the destructor does.
+void OpenSegment::tell_of_end(std::span<OpenSegment* const> segments) {
+    const std::shared_ptr<Connection> connection = segments.front()->connection_;
+    if (!connection->ours()) return;
+    std::string calls;
+    for (const OpenSegment* segment : segments) {
+        if (!calls.empty()) calls += '\0';
+        calls += encode_call(Detach{segment->attachment_}, {.oneway = true});
+    }
+    if (!connection->notify(std::move(calls))) return;
+    for (OpenSegment* segment : segments) {
+        connection->let_go(segment->attachment_);
+        segment->connection_.reset();
     }
 }
 

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -55,6 +56,10 @@ class OpenSegment {
     OpenSegment& operator=(const OpenSegment&) = delete;
     ~OpenSegment();
 
+    /// Ends them as their destructors would, but sends the daemon what it is to hear of one connection's in one go, so
+    /// that it is woken once. All that may follow is to destroy them.
+    static void end(std::span<OpenSegment* const> segments) noexcept;
+
     /// EPERM in a process that inherited the segment; ECONNRESET when the grant has ended, as it does with a daemon that
     /// keeps nothing over its end.
     Outcome<Empty> publish(const std::optional<std::string>& key, bool replace);
@@ -76,6 +81,7 @@ class OpenSegment {
     [[nodiscard]] const shmd_info& info() const { return *info_.load(); }
 
   private:
+    static void tell_of_end(std::span<OpenSegment* const> segments);
     Outcome<Empty> change(const CallBody& call);
     void take(Segment segment);
     Outcome<std::shared_ptr<Connection>> connection();
@@ -83,7 +89,7 @@ class OpenSegment {
     Outcome<Empty> exchange_for(Connection& connection, Answer<Grant> answer, Access access);
 
     std::mutex connection_mutex_;
-    std::shared_ptr<Connection> connection_;
+    std::shared_ptr<Connection> connection_;  // null once the daemon has been told of the end
     std::optional<Mapping> mapping_;
     Access access_;
     bool created_;

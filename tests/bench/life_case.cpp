@@ -41,25 +41,33 @@ void open_batch(benchmark::State& state, const Settings& settings) {
     }
     Placement placement(Processors::one, {daemon.pid()});
 
-    Race race(settings.choose(10, 2));
-    race.add("250 in a batch", [&] {
-        std::vector<shmd_segment*> segments(keys.size());
+    std::vector<shmd_segment*> segments(keys.size());
+    auto open_many = [&] {
         check(shmd_open_many(client.get(), keys.data(), keys.size(), SHMD_READ, segments.data(), nullptr));
         for (shmd_segment* segment : segments) (void)*static_cast<volatile char*>(shmd_data(segment));
-        for (shmd_segment* segment : segments) shmd_close(segment);
+    };
+
+    Race race(settings.choose(10, 2));
+    race.add("250 in a batch", [&] {
+        open_many();
+        shmd_close_many(segments.data(), segments.size());
     });
     std::size_t single = race.add("250 single opens", [&] {
         for (const char* key : keys) open_and_touch(client.get(), key);
     });
     // As above, but all open at a time, as the batch has them.
     std::size_t together = race.add("250 single opens, then closed", [&] {
-        std::vector<shmd_segment*> segments;
+        std::vector<shmd_segment*> opened;
         for (const char* key : keys) {
             shmd_segment* segment = nullptr;
             check(shmd_open(client.get(), key, SHMD_READ, &segment));
             (void)*static_cast<volatile char*>(shmd_data(segment));
-            segments.push_back(segment);
+            opened.push_back(segment);
         }
+        for (shmd_segment* segment : opened) shmd_close(segment);
+    });
+    std::size_t one_by_one = race.add("250 in a batch, closed one by one", [&] {
+        open_many();
         for (shmd_segment* segment : segments) shmd_close(segment);
     });
     race.warm_up();
@@ -71,6 +79,7 @@ void open_batch(benchmark::State& state, const Settings& settings) {
     row = compare("open 250 at once", race, together);
     row.goal = 0.5;
     settings.report.add(row);
+    settings.report.add(compare("open 250 at once", race, one_by_one));
 }
 
 // ---- Replacing under readers ----

@@ -12,6 +12,7 @@
 
 #include "daemon_fixture.hpp"
 #include "limits.hpp"
+#include "process.hpp"
 
 using shmd::test::Daemon;
 using shmd::test::DaemonOptions;
@@ -89,6 +90,53 @@ TEST_CASE("more than a message holds are opened in several trips, and each has a
     CHECK(client.open_many({}).empty());
     CHECK(error_of([&] { (void)client.create_many({}); }).code() == std::errc::invalid_argument);
     CHECK(error_of([&] { (void)client.create_many(requests(251)); }).code() == std::errc::invalid_argument);
+}
+
+TEST_CASE("many that are closed at once have ended before the next call, and other connections are told of theirs") {
+    Daemon daemon;
+    shmd::Client client(daemon.socket()), other(daemon.socket());
+    std::vector<shmd::Key> keys;
+    for (std::size_t i = 0; i < 600; i++) keys.emplace_back(numbered(i % 12));
+    auto kept = client.create_many(requests(10));
+    auto opened = client.open_many(keys);
+    auto of_other = other.open_many(keys);
+    CHECK(client.list().front().attachments > 100);
+    // By turns of this client and of that one, and two in twelve are empty.
+    std::vector<shmd::OpenResult<shmd::Access::read>> mixed;
+    for (std::size_t i = 0; i < keys.size(); i++) {
+        mixed.push_back(std::move(opened[i]));
+        mixed.push_back(std::move(of_other[i]));
+    }
+    close_many(mixed);
+    CHECK(mixed.empty());
+    (void)other.list("none");
+    for (const shmd::Info& info : client.list()) CHECK(info.attachments == 1);
+    close_many(kept);
+    CHECK(kept.empty());
+    for (const shmd::Info& info : client.list()) CHECK(info.attachments == 0);
+    close_many(kept);
+    shmd_close_many(nullptr, 0);
+}
+
+TEST_CASE("many that are closed at once are unmapped before the daemon hears of it: what they wrote can be sealed") {
+    Daemon daemon;
+    shmd::Client client(daemon.socket());
+    auto made = client.create_many(requests(50));
+    close_many(made);
+    for (std::size_t i = 0; i < 50; i++) CHECK_NOTHROW((void)client.open_write(numbered(i)).seal());
+}
+
+TEST_CASE("a child that closes many of its parent's only unmaps them there") {
+    Daemon daemon;
+    shmd::Client client(daemon.socket());
+    auto made = client.create_many(requests(20));
+    shmd::test::ChildProcess child([&](shmd::test::Turns&) {
+        close_many(made);
+        return 0;
+    });
+    CHECK(child.wait() == 0);
+    for (std::size_t i = 0; i < made.size(); i++) made[i].as<std::size_t>() = i;
+    for (const shmd::Info& info : client.list()) CHECK(info.attachments == 1);
 }
 
 TEST_CASE("when one cannot be created none is, and nothing stays charged") {

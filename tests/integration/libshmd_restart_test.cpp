@@ -75,6 +75,29 @@ TEST_CASE("closing ends a grant whether or not the client has called since the r
     }
 }
 
+TEST_CASE("closing many at once ends their grants whether or not the client has called since the restart") {
+    for (bool called : {false, true}) {
+        CAPTURE(called);
+        ServiceManager manager;
+        manager.start();
+        Client client(manager.socket());
+        client.create("one", 10), client.create("two", 10);
+        std::vector<const char*> keys(20, "one");
+        keys.resize(40, "two");
+        std::vector<shmd_segment*> segments(keys.size());
+        REQUIRE(shmd_open_many(client.get(), keys.data(), keys.size(), SHMD_READ, segments.data(), nullptr) == 40);
+        await_attachments(manager, "one", 20);
+        manager.kill();
+        manager.start();
+        if (called) CHECK(client.keys("").size() == 2);
+        shmd_close_many(segments.data(), 20);
+        await_attachments(manager, "one", 0);
+        CHECK(attachments(manager, "two") == 20);
+        shmd_close_many(segments.data() + 20, 20);
+        await_attachments(manager, "two", 0);
+    }
+}
+
 TEST_CASE("a segment that was closed while the daemon was away is let go when the client calls again") {
     ServiceManager manager;
     manager.start();

@@ -336,6 +336,10 @@ SHMD_API int shmd_publish(shmd_segment *segment, const char *key, int replace);
  */
 SHMD_API void shmd_close(shmd_segment *segment);
 
+/* shmd_close() for each, but the daemon is told of all of them at once, 250 at a time. Any of them may be NULL; none may be
+ * there twice. Not the array itself is freed. */
+SHMD_API void shmd_close_many(shmd_segment *const *segments, size_t count);
+
 /* The first byte. Page-aligned, valid until shmd_close(): resizing does not move it. Writing needs SHMD_WRITE. */
 SHMD_API void *shmd_data(const shmd_segment *segment);
 /* The size in bytes as this process last heard of it: at the grant, or by shmd_resize_segment() and shmd_remap(). What is
