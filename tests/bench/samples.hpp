@@ -19,6 +19,7 @@ class Samples {
     [[nodiscard]] const std::vector<double>& values() const { return values_; }
     [[nodiscard]] double median() const { return quantile(0.5); }
     [[nodiscard]] double p99() const { return quantile(0.99); }
+    [[nodiscard]] double mean() const;
 
   private:
     [[nodiscard]] double quantile(double part) const;
