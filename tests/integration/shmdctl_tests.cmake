@@ -7,3 +7,6 @@ foreach(name shmdctl shmdctl_life shmdctl_refusal shmdctl_stream shmdctl_termina
                                                   SHMDCTL_LIBRARY_PATH="$<TARGET_SONAME_FILE:shmd>")
 endforeach()
 target_compile_definitions(completions_test PRIVATE SHMD_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+
+# Three shells at once are enough for any machine.
+set_tests_properties(completions PROPERTIES RUN_SERIAL ON)
