@@ -314,7 +314,7 @@ TEST_CASE("whatever damage hits, all other records are read") {
     }
     std::mt19937 random(1);
     auto below = [&](std::size_t end) { return std::uniform_int_distribution<std::size_t>(0, end - 1)(random); };
-    for (int round = 0; round < 20'000; round++) {
+    for (int round = 0; round < 1'000; round++) {
         CAPTURE(round);
         std::string bytes = good;
         const std::size_t hits = 1 + below(4);
