@@ -14,6 +14,7 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <random>
 #include <string>
 #include <thread>
 #include <vector>
@@ -481,6 +482,46 @@ TEST_CASE("a damaged record costs what it told, and nothing before or behind it"
     for (const Segment& segment : again.list()) keys.push_back(segment.key.value());
     CHECK(keys == std::vector<std::string>{"first", "last"});
     CHECK(manager.log().find("are damaged and were passed over") != std::string::npos);
+}
+
+TEST_CASE("whatever damage hits costs no more than the segments whose records it hit, and the daemon starts and serves") {
+    ServiceManager manager;
+    manager.start();
+    std::mt19937 random(1);
+    auto below = [&](std::size_t end) { return std::uniform_int_distribution<std::size_t>(0, end - 1)(random); };
+    constexpr std::size_t segments = 20;
+    for (int round = 0; round < 40; round++) {
+        CAPTURE(round);
+        RawClient client(manager.socket());
+        for (std::size_t i = 0; i < segments; i++) {
+            Create call = create("key" + std::to_string(i));
+            call.create_mode = CreateMode::any;
+            auto grant = client.call(call);
+            write_text(grant, *call.key);
+            if (i % 2 == 0) REQUIRE_FALSE(client.call(Detach{grant.value().attachment}).is_error());
+        }
+        REQUIRE_FALSE(client.call(create("gone")).is_error());
+        REQUIRE_FALSE(client.call(Delete{named("gone")}).is_error());
+        manager.kill();
+        std::string journal = bytes_of(manager.journal());
+        const std::size_t hits = 1 + below(3);
+        for (std::size_t i = 0; i < hits; i++) {
+            std::size_t at = 32 + below(end_of(journal) - 32);
+            journal[at] = static_cast<char>(journal[at] ^ (1 << below(8)));
+        }
+        write_bytes(manager.journal(), journal);
+        manager.start();
+        RawClient again(manager.socket());
+        std::size_t found = 0;
+        for (const Segment& segment : again.list("key")) {
+            found++;
+            CHECK(read_text(again, named(*segment.key)) == *segment.key);
+        }
+        CHECK(found + hits >= segments);
+        // What damage brought back.
+        if (exists(again, named("gone"))) REQUIRE_FALSE(again.call(Delete{named("gone")}).is_error());
+    }
+    CHECK(manager.stored() <= segments + 2 * blanks);
 }
 
 TEST_CASE("a journal of another format, or of none, is left alone and stops the daemon with a reason") {
