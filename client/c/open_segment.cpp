@@ -108,13 +108,16 @@ OpenSegment::~OpenSegment() {
     try {
         const std::string detach = encode_call(Detach{attachment_}, {.oneway = true});
         while (!connection_->notify(detach)) {
-            connection_->let_go(attachment_);
             auto next = connection_->present_successor();
-            if (!next) {
-                connection_->give_back(attachment_);
+            bool late = !next;
+            connection_->let_go(attachment_);
+            // One that another thread has begun to make since may or may not have seen that this is let go.
+            if (late) next = connection_->present_successor();
+            bool taken_up = next && next->holds(attachment_);
+            if (!taken_up) {
+                if (late) connection_->give_back(attachment_);
                 return;
             }
-            if (!next->holds(attachment_)) return;
             connection_ = std::move(next);
         }
         connection_->let_go(attachment_);
