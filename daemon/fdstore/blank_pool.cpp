@@ -10,7 +10,7 @@
 namespace shmd {
 
 std::optional<BlankPool::Blank> BlankPool::take() {
-    if (blanks_.size() + ordered_ <= full / 2) fill();
+    if (blanks_.size() + ordered_ <= full - portion) fill();
     if (blanks_.empty()) return std::nullopt;
     Blank blank = std::move(blanks_.back());
     blanks_.pop_back();
@@ -28,7 +28,7 @@ void BlankPool::fill() {
         if (!sent) return store_.remove(*slot);
         ordered_++;
         auto blank = std::make_shared<Blank>(*slot, *std::move(made));
-        store_.add(*slot, std::move(sent), [this, blank] {
+        store_.add(*slot, std::move(sent), FdStore::Haste::soon, [this, blank] {
             ordered_--;
             blanks_.push_back(std::move(*blank));
         });

@@ -33,6 +33,9 @@ class BlankPool {
     static constexpr std::size_t full = 64;
 
   private:
+    // So many are made at a time: whoever calls just then waits for it.
+    static constexpr std::size_t portion = 8;
+
     FdStore& store_;
     std::vector<Blank> blanks_;
     std::size_t ordered_ = 0;

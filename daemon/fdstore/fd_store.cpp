@@ -18,6 +18,7 @@ constexpr std::string_view letters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef
 constexpr std::size_t most_letters = 3;
 constexpr std::uint64_t barrier_usec = 1'000'000;
 constexpr auto failure_pause = std::chrono::milliseconds(100);
+constexpr auto rest = std::chrono::milliseconds(1);
 
 }  // namespace
 
@@ -50,7 +51,7 @@ std::optional<Slot> FdStore::slot_named(std::string_view name) {
 }
 
 FdStore::FdStore(std::size_t capacity, std::function<void(std::function<void()>)> post)
-    : capacity_(capacity), post_(std::move(post)), taken_(most), thread_([this] { run(); }) {}
+    : capacity_(capacity), post_(std::move(post)), taken_(most), emptied_(most), thread_([this] { run(); }) {}
 
 FdStore::~FdStore() {
     close();
@@ -65,6 +66,14 @@ void FdStore::close() {
 
 std::optional<Slot> FdStore::take_slot() {
     if (used_ >= capacity_) return std::nullopt;
+    // One that was emptied need not be emptied again.
+    while (!freed_.empty()) {
+        Slot slot = freed_.back();
+        freed_.pop_back();
+        if (taken_[slot]) continue;
+        adopt_slot(slot);
+        return slot;
+    }
     while (taken_[next_]) next_ = (next_ + 1) % static_cast<Slot>(most);
     adopt_slot(next_);
     return std::exchange(next_, (next_ + 1) % static_cast<Slot>(most));
@@ -72,29 +81,40 @@ std::optional<Slot> FdStore::take_slot() {
 
 void FdStore::adopt_slot(Slot slot) {
     taken_.resize(std::max<std::size_t>(taken_.size(), slot + 1));
+    emptied_.resize(taken_.size());
     if (!taken_[slot]) used_++;
     taken_[slot] = true;
 }
 
-void FdStore::add(Slot slot, UniqueFd fd, std::function<void()> done) {
+void FdStore::order(Job job, Haste haste) {
     std::unique_lock lock(mutex_);
     if (closed_) {
         // The thread may have ended, and whoever waits must not wait for ever.
         lock.unlock();
-        if (done) post_(std::move(done));
+        if (job.done) post_(std::move(job.done));
         return;
     }
-    jobs_.push_back({slot, std::move(fd), std::move(done)});
-    wake_.notify_one();
+    jobs_.push_back(std::move(job));
+    if (haste == Haste::now) hurry_ = true;
+    if (hurry_ || !resting_) wake_.notify_one();
+}
+
+void FdStore::add(Slot slot, UniqueFd fd, Haste haste, std::function<void()> done) {
+    order({slot, std::move(fd), std::move(done), emptied_[slot]}, haste);
 }
 
 void FdStore::remove(Slot slot) {
-    std::lock_guard lock(mutex_);
-    if (closed_) return;
-    if (taken_[slot]) used_--;
+    {
+        std::lock_guard lock(mutex_);
+        if (closed_) return;
+    }
+    if (taken_[slot]) {
+        used_--;
+        freed_.push_back(slot);
+    }
     taken_[slot] = false;
-    jobs_.push_back({slot, {}, {}});
-    wake_.notify_one();
+    emptied_[slot] = true;
+    order({slot, {}, {}}, Haste::soon);
 }
 
 void FdStore::run() {
@@ -102,8 +122,12 @@ void FdStore::run() {
         std::vector<Job> jobs;
         {
             std::unique_lock lock(mutex_);
+            resting_ = true;
+            wake_.wait_for(lock, rest, [this] { return closed_ || hurry_; });
+            resting_ = false;
             wake_.wait(lock, [this] { return closed_ || !jobs_.empty(); });
             jobs.swap(jobs_);
+            hurry_ = false;
             if (closed_) {
                 lock.unlock();
                 return tell(std::move(jobs));
@@ -117,9 +141,9 @@ void FdStore::run() {
 void FdStore::carry_out(std::vector<Job> jobs) {
     bool added = false;
     for (Job& job : jobs) {
-        // Also before one is added: what an earlier process sent in its last moment may have come since it was told what
-        // there is, and of two under one name nobody knows which is which.
-        if (!send("FDSTOREREMOVE=1\nFDNAME=" + name_of(job.slot), -1)) break;
+        // Also before one is added for the first time: what an earlier process sent in its last moment may have come since
+        // this one was told what there is, and of two under one name nobody knows which is which.
+        if (!job.emptied && !send("FDSTOREREMOVE=1\nFDNAME=" + name_of(job.slot), -1)) break;
         if (!job.fd) continue;
         if (!send("FDSTORE=1\nFDPOLL=0\nFDNAME=" + name_of(job.slot), job.fd.get())) break;
         added = true;

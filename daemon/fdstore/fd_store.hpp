@@ -48,9 +48,13 @@ class FdStore {
     /// Marks a slot that is in use since before.
     void adopt_slot(Slot slot);
 
+    enum class Haste {
+        now,   // somebody waits for it
+        soon,  // with what else comes within a millisecond, so that the thread is not woken for each
+    };
     /// Keeps this descriptor under the slot. done: called, by post, when the manager has it, or when the store is closed.
-    void add(Slot slot, UniqueFd fd, std::function<void()> done);
-    /// Drops what is kept there and frees the slot.
+    void add(Slot slot, UniqueFd fd, Haste haste, std::function<void()> done);
+    /// Drops what is kept there, soon, and frees the slot.
     void remove(Slot slot);
 
     /// From here on nothing is added or removed any more: what the manager has, it keeps.
@@ -64,7 +68,9 @@ class FdStore {
         Slot slot;
         UniqueFd fd;  // empty: remove
         std::function<void()> done;
+        bool emptied = false;  // this process has removed what was there
     };
+    void order(Job job, Haste haste);
     void run();
     void carry_out(std::vector<Job> jobs);
     bool send(const std::string& state, int fd);
@@ -74,6 +80,8 @@ class FdStore {
     std::size_t capacity_;
     std::function<void(std::function<void()>)> post_;
     std::vector<bool> taken_;
+    std::vector<bool> emptied_;  // by this process
+    std::vector<Slot> freed_;
     Slot next_ = 0;
     std::size_t used_ = 0;
 
@@ -81,6 +89,8 @@ class FdStore {
     std::condition_variable wake_;
     std::vector<Job> jobs_;
     bool closed_ = false;
+    bool hurry_ = false;    // one of the jobs is for now
+    bool resting_ = false;  // the thread wakes by itself
     std::thread thread_;
 };
 

@@ -98,7 +98,7 @@ Result<void> Recorder::store(Kept& kept, const Memory& memory, std::function<voi
     auto copy = memory.duplicate();
     if (!copy) return std::move(copy).error();
     kept.stored_ = true;
-    store_.add(kept.slot_, *std::move(copy), std::move(done));
+    store_.add(kept.slot_, *std::move(copy), FdStore::Haste::now, std::move(done));
     return {};
 }
 

@@ -68,7 +68,7 @@ TEST_CASE("what cannot be sent to the manager is sent again, and not done before
         FdStore store(10, run_at_once);
         std::promise<std::vector<std::string>> heard;
         auto slot = store.take_slot();
-        store.add(slot.value(), some_fd(), [&] {
+        store.add(slot.value(), some_fd(), FdStore::Haste::now, [&] {
             std::lock_guard lock(manager.mutex);
             heard.set_value(manager.heard);
         });
@@ -81,7 +81,7 @@ TEST_CASE("nobody waits for a store that is closed") {
     FdStore store(10, run_at_once);
     store.close();
     bool done = false;
-    store.add(store.take_slot().value(), some_fd(), [&done] { done = true; });
+    store.add(store.take_slot().value(), some_fd(), FdStore::Haste::now, [&done] { done = true; });
     CHECK(done);
 }
 
@@ -89,7 +89,7 @@ TEST_CASE("closing ends the attempts to reach the manager") {
     manager.failures = 1'000'000;
     FdStore store(10, run_at_once);
     std::promise<void> done;
-    store.add(store.take_slot().value(), some_fd(), [&] { done.set_value(); });
+    store.add(store.take_slot().value(), some_fd(), FdStore::Haste::now, [&] { done.set_value(); });
     store.close();
     done.get_future().get();
 }
