@@ -359,6 +359,39 @@ TEST_CASE("the store holds what there is and nothing more") {
     await_stored(manager, 50 + 64);
 }
 
+TEST_CASE("a place in the store that is used again has what was put there last, whenever the daemon is killed") {
+    ServiceManager manager;
+    manager.start();
+    for (int round = 0; round < 20; round++) {
+        std::string key = "kept/" + std::to_string(round);
+        {
+            RawClient client(manager.socket());
+            auto kept = client.call(create(key));
+            write_text(kept, key);
+            kept.fds.clear();
+            for (int i = 0; i < 100; i++) {
+                auto made = client.call(create("brief"));
+                write_text(made, "brief");
+                made.fds.clear();
+                client.send(Detach{made.value().attachment}, {.oneway = true});
+                CHECK(!client.call(Delete{named("brief")}).is_error());
+            }
+        }
+        manager.kill();
+        manager.start();
+        RawClient again(manager.socket());
+        REQUIRE(again.list().size() == static_cast<std::size_t>(round + 1));
+        for (int i = 0; i <= round; i++) {
+            std::string each = "kept/" + std::to_string(i);
+            CHECK(read_text(again, named(each)) == each);
+        }
+    }
+    auto deadline = std::chrono::steady_clock::now() + patience;
+    while (manager.stored() != 20 + 64) {
+        if (std::chrono::steady_clock::now() > deadline) fail(std::to_string(manager.stored()) + " are stored");
+    }
+}
+
 TEST_CASE("creating waits for the service manager, and is answered when it has the memory") {
     ServiceManager manager;
     manager.start();
