@@ -7,6 +7,7 @@
 #include "key.hpp"
 #include "limits.hpp"
 #include "messages.hpp"
+#include "system_v_json.hpp"
 
 namespace shmd {
 namespace {
@@ -304,6 +305,14 @@ Result<CallBody> decode_without_parameters(const Json& parameters) {
     return finish(fields, T{});
 }
 
+template <typename T>
+Result<CallBody> decode_system_v(const Json& parameters) {
+    T call;
+    Fields fields(parameters);
+    system_v::read(fields, call);
+    return finish(fields, std::move(call));
+}
+
 struct Method {
     std::string_view name;
     Result<CallBody> (*decode)(const Json& parameters);
@@ -325,6 +334,17 @@ constexpr std::array methods{
     Method{Seal::method, decode_target_only<Seal>},
     Method{Resize::method, decode_resize},
     Method{Watch::method, decode_prefix_only<Watch>},
+    Method{system_v::Attach::method, decode_system_v<system_v::Attach>},
+    Method{system_v::Detach::method, decode_system_v<system_v::Detach>},
+    Method{system_v::Get::method, decode_system_v<system_v::Get>},
+    Method{system_v::Stat::method, decode_system_v<system_v::Stat>},
+    Method{system_v::Set::method, decode_system_v<system_v::Set>},
+    Method{system_v::Remove::method, decode_system_v<system_v::Remove>},
+    Method{system_v::Lock::method, decode_system_v<system_v::Lock>},
+    Method{system_v::Info::method, decode_without_parameters<system_v::Info>},
+    Method{system_v::List::method, decode_without_parameters<system_v::List>},
+    Method{system_v::Inherit::method, decode_system_v<system_v::Inherit>},
+    Method{system_v::Claim::method, decode_without_parameters<system_v::Claim>},
     Method{ListSegments::method, decode_prefix_only<ListSegments>},
     Method{GetSegment::method, decode_target_only<GetSegment>},
     Method{ForceDelete::method, decode_target_only<ForceDelete>},
@@ -487,6 +507,12 @@ struct EncodeParameters {
     void operator()(const Drain& call) const { out.add("enable", call.enable); }
     void operator()(const GetStatus&) const {}
     void operator()(const GetUsage&) const {}
+    void operator()(const system_v::Info&) const {}
+    void operator()(const system_v::List&) const {}
+    void operator()(const system_v::Claim&) const {}
+    template <typename T>
+    requires requires(ObjectWriter& writer, const T& call) { system_v::write(writer, call); }
+    void operator()(const T& call) const { system_v::write(out, call); }
 };
 
 }  // namespace

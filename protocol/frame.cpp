@@ -32,6 +32,16 @@ bool take_descriptors(msghdr& message, std::size_t room, std::deque<UniqueFd>& o
     return fits;
 }
 
+std::optional<std::int32_t> read_sender(msghdr& message) {
+    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_CREDENTIALS) continue;
+        ucred credentials{};
+        std::memcpy(&credentials, CMSG_DATA(header), sizeof credentials);
+        return credentials.pid;
+    }
+    return std::nullopt;
+}
+
 }  // namespace
 
 IoStatus FrameReader::read_from(int socket, int flags) {
@@ -53,6 +63,10 @@ IoStatus FrameReader::read_from(int socket, int flags) {
     if (max_fds_ > 0) {
         message.msg_control = control;
         message.msg_controllen = sizeof control;
+    } else if (wants_sender_) {
+        // Room for this alone: the kernel closes descriptors that do not fit.
+        message.msg_control = control;
+        message.msg_controllen = CMSG_SPACE(sizeof(ucred));
     }
     ssize_t count = 0;
     do {
@@ -68,6 +82,7 @@ IoStatus FrameReader::read_from(int socket, int flags) {
         return error == ECONNRESET ? IoStatus::closed : IoStatus::failed;
     }
     if (count == 0) return IoStatus::closed;
+    if (wants_sender_) sender_ = read_sender(message);
     if (max_fds_ > 0 && (message.msg_flags & MSG_CTRUNC) != 0) lost_descriptors_ = true;
     if (max_fds_ > 0 && !take_descriptors(message, max_fds_, fds_)) return IoStatus::too_large;
     return check_limit();

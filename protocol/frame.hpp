@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <optional>
 #include <string>
@@ -46,6 +47,11 @@ class FrameReader {
     /// True when a complete message waits, or bytes that may hold one.
     [[nodiscard]] bool has_buffered() const { return begin_ < buffer_.size(); }
 
+    /// From here on the kernel tells who sends: on sockets with SO_PASSCRED, where no descriptors are taken.
+    void want_sender() { wants_sender_ = true; }
+    /// The process that sent what was read last, as this pid namespace sees it (0: not).
+    [[nodiscard]] std::optional<std::int32_t> sender() const { return sender_; }
+
     /// Memory held for messages, in bytes.
     [[nodiscard]] std::size_t capacity() const { return buffer_.capacity(); }
 
@@ -66,6 +72,8 @@ class FrameReader {
     std::size_t scanned_ = 0;  // no NUL before this one
     std::deque<UniqueFd> fds_;
     bool lost_descriptors_ = false;
+    bool wants_sender_ = false;
+    std::optional<std::int32_t> sender_;
 };
 
 /// Sends messages one after the other. Not thread-safe. Does not own the socket.

@@ -35,6 +35,17 @@ std::string sysv_key(std::int32_t key) {
     return text;
 }
 
+std::optional<std::int32_t> sysv_number(std::string_view key) {
+    constexpr std::string_view prefix = "sysv:0x";
+    if (key.size() != prefix.size() + 8 || !key.starts_with(prefix)) return std::nullopt;
+    key.remove_prefix(prefix.size());
+    bool canonical = std::ranges::all_of(key, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+    std::uint32_t number = 0;
+    std::from_chars(key.data(), key.data() + key.size(), number, 16);
+    if (!canonical || number == 0) return std::nullopt;
+    return static_cast<std::int32_t>(number);
+}
+
 std::string key_from_text(std::string_view text) {
     std::string_view digits = text;
     bool negative = digits.starts_with('-');

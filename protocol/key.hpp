@@ -16,6 +16,8 @@ namespace shmd {
 
 /// The key of a System V integer key: "sysv:0x" and 8 lower-case hexadecimal digits.
 [[nodiscard]] std::string sysv_key(std::int32_t key);
+/// The other way round; nothing when it is no such key, and for 0, which in System V stands for none.
+[[nodiscard]] std::optional<std::int32_t> sysv_number(std::string_view key);
 
 /// What a person types for a key: a decimal or 0x-hexadecimal integer of 32 bits, signed or unsigned, is the System V
 /// key of that number; anything else is taken as it is, valid or not.

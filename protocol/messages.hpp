@@ -2,9 +2,9 @@
 // and the limits: handlers need not look again. No JSON type leaves this directory.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -12,11 +12,12 @@
 #include <vector>
 
 #include "result.hpp"
+#include "system_v.hpp"
 #include "types.hpp"
 
 namespace shmd {
 
-/// The two sockets. Each serves its own interface and org.varlink.service.
+/// The two sockets. Each serves its own interfaces and org.varlink.service; that of segments has io.shmd.SystemV beside.
 enum class Endpoint { segments, control };
 
 // ---- Calls. Each names its method; the fields are those of the IDL. ----
@@ -197,7 +198,9 @@ struct Drain {
 
 using CallBody = std::variant<GetInfo, GetInterfaceDescription, Create, Open, CreateMany, OpenMany, Detach, Resume, Publish, Describe,
                               List, Delete, SetAttributes, Renew, Seal, Resize, Watch, GetStatus, GetUsage, ListSegments,
-                              GetSegment, ForceDelete, Disconnect, Evict, Reload, SetLogLevel, Drain>;
+                              GetSegment, ForceDelete, Disconnect, Evict, Reload, SetLogLevel, Drain, system_v::Get,
+                              system_v::Attach, system_v::Detach, system_v::Stat, system_v::Set, system_v::Remove,
+                              system_v::Lock, system_v::Info, system_v::List, system_v::Inherit, system_v::Claim>;
 
 /// True when a segment may carry these.
 [[nodiscard]] bool labels_fit(const Labels& labels);
@@ -351,7 +354,8 @@ struct Evicted {
 };
 
 using ReplyBody = std::variant<Empty, ServiceInfo, InterfaceDescription, Grant, Grants, OpenResults, Resumed, SegmentReply, WatchReply,
-                               Status, UsageReply, SegmentStatusReply, Disconnected, Evicted>;
+                               Status, UsageReply, SegmentStatusReply, Disconnected, Evicted, system_v::GetReply,
+                               system_v::AttachReply, system_v::StatusReply, system_v::InfoReply, system_v::Inherited>;
 
 /// Bytes that are not UTF-8 go as U+FFFD.
 [[nodiscard]] std::string encode_reply(const ReplyBody& body, bool continues = false);
@@ -384,6 +388,6 @@ struct InterfaceText {
 };
 [[nodiscard]] const std::vector<InterfaceText>& interface_texts();
 /// The interfaces that this endpoint serves, by name.
-[[nodiscard]] std::array<std::string_view, 2> served_interfaces(Endpoint endpoint);
+[[nodiscard]] std::span<const std::string_view> served_interfaces(Endpoint endpoint);
 
 }  // namespace shmd

@@ -3,7 +3,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 namespace shmd {
 namespace {
@@ -16,6 +18,12 @@ std::string in_directory(std::string directory, Endpoint endpoint) {
     return std::move(directory) + "/" + std::string(socket_name(endpoint));
 }
 
+constexpr const char* system_directory = "/run/shmd";
+
+bool is_private(const struct stat& status) {
+    return S_ISDIR(status.st_mode) && status.st_uid == ::geteuid() && (status.st_mode & 022) == 0;
+}
+
 const char* non_empty_environment(const char* name) {
     const char* value = ::secure_getenv(name);
     return value && *value ? value : nullptr;
@@ -24,7 +32,7 @@ const char* non_empty_environment(const char* name) {
 }  // namespace
 
 std::string system_socket(Endpoint endpoint) {
-    return in_directory("/run/shmd", endpoint);
+    return in_directory(system_directory, endpoint);
 }
 
 std::string user_runtime_directory() {
@@ -60,10 +68,27 @@ std::optional<std::string> find_socket(Endpoint endpoint) {
     return user_socket(endpoint);
 }
 
+bool find_segments_socket(std::span<char> path) {
+    auto put = [&](const char* format, auto... values) {
+        int count = std::snprintf(path.data(), path.size(), format, values...);
+        return count > 0 && static_cast<std::size_t>(count) < path.size();
+    };
+    constexpr const char* name = "io.shmd.Segments";
+    if (const char* given = non_empty_environment("SHMD_SOCKET")) return put("%s", given);
+    if (!put("%s/%s", system_directory, name)) return false;
+    if (::access(path.data(), F_OK) == 0) return true;
+    const char* base = non_empty_environment("XDG_RUNTIME_DIR");
+    if (base ? !put("%s/shmd", base) : !put("/tmp/shmd-%u", ::geteuid())) return false;
+    struct stat status {};
+    if (::lstat(path.data(), &status) == 0 && !is_private(status)) return false;
+    std::size_t length = std::strlen(path.data());
+    path = path.subspan(length);
+    return put("/%s", name);
+}
+
 bool is_private_directory(const std::string& path) {
     struct stat status {};
-    if (::lstat(path.c_str(), &status) != 0) return false;
-    return S_ISDIR(status.st_mode) && status.st_uid == ::geteuid() && (status.st_mode & 022) == 0;
+    return ::lstat(path.c_str(), &status) == 0 && is_private(status);
 }
 
 }  // namespace shmd

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 
 #include "messages.hpp"
@@ -23,6 +24,10 @@ namespace shmd {
 /// system instance if its socket is there, the user instance. A user socket whose directory another user owns or may
 /// write is refused: nothing is returned.
 [[nodiscard]] std::optional<std::string> find_socket(Endpoint endpoint);
+
+/// The same for the Segments socket without the heap, for callers in signal handlers; with a NUL at its end. False also when
+/// it is too long.
+[[nodiscard]] bool find_segments_socket(std::span<char> path);
 
 /// True when path is a directory of this user that nobody else may write.
 [[nodiscard]] bool is_private_directory(const std::string& path);

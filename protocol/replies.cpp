@@ -5,6 +5,7 @@
 #include "json_reader.hpp"
 #include "json_writer.hpp"
 #include "messages.hpp"
+#include "system_v_json.hpp"
 
 namespace shmd {
 namespace {
@@ -37,6 +38,7 @@ constexpr std::array error_forms{
     ErrorForm{ErrorCode::draining, "io.shmd.Segments.Draining", nullptr, nullptr},
     ErrorForm{ErrorCode::no_such_process, "io.shmd.Control.NoSuchProcess", nullptr, "pid"},
     ErrorForm{ErrorCode::invalid_configuration, "io.shmd.Control.InvalidConfiguration", "reason", nullptr},
+    ErrorForm{ErrorCode::system_v_failed, "io.shmd.SystemV.Failed", "name", "errno"},
     ErrorForm{ErrorCode::permission_denied, "org.varlink.service.PermissionDenied", nullptr, nullptr},
     ErrorForm{ErrorCode::invalid_parameter, "org.varlink.service.InvalidParameter", "parameter", nullptr},
     ErrorForm{ErrorCode::interface_not_found, "org.varlink.service.InterfaceNotFound", "interface", nullptr},
@@ -125,6 +127,9 @@ struct EncodeReply {
         out.add("segments", reply.segments);
         out.add("bytes", reply.bytes);
     }
+    template <typename T>
+    requires requires(ObjectWriter& writer, const T& reply) { system_v::write(writer, reply); }
+    void operator()(const T& reply) const { system_v::write(out, reply); }
 };
 
 // ---- From JSON ----
@@ -200,6 +205,12 @@ bool decode(const Json& parameters, UsageReply& out) {
 bool decode(const Json& parameters, RawReply& out) {
     out.parameters = json::to_text(parameters);
     return true;
+}
+
+template <typename T>
+requires requires(const Json& parameters, T& reply) { system_v::read(parameters, reply); }
+bool decode(const Json& parameters, T& out) {
+    return system_v::read(parameters, out);
 }
 
 RemoteError decode_error(std::string name, const Json& parameters) {
@@ -324,6 +335,11 @@ template std::optional<Reply<Status>> decode_reply(std::string_view);
 template std::optional<Reply<UsageReply>> decode_reply(std::string_view);
 template std::optional<Reply<Resumed>> decode_reply(std::string_view);
 template std::optional<Reply<RawReply>> decode_reply(std::string_view);
+template std::optional<Reply<system_v::GetReply>> decode_reply(std::string_view);
+template std::optional<Reply<system_v::AttachReply>> decode_reply(std::string_view);
+template std::optional<Reply<system_v::StatusReply>> decode_reply(std::string_view);
+template std::optional<Reply<system_v::InfoReply>> decode_reply(std::string_view);
+template std::optional<Reply<system_v::Inherited>> decode_reply(std::string_view);
 
 std::string to_json(const Segment& segment) {
     std::string text;
@@ -341,8 +357,11 @@ std::string to_json(const std::vector<Segment>& segments) {
     return json::indented(text);
 }
 
-std::array<std::string_view, 2> served_interfaces(Endpoint endpoint) {
-    return {endpoint == Endpoint::segments ? "io.shmd.Segments" : "io.shmd.Control", "org.varlink.service"};
+std::span<const std::string_view> served_interfaces(Endpoint endpoint) {
+    static constexpr std::string_view segments[] = {"io.shmd.Segments", "io.shmd.SystemV", "org.varlink.service"};
+    static constexpr std::string_view control[] = {"io.shmd.Control", "org.varlink.service"};
+    if (endpoint == Endpoint::segments) return segments;
+    return control;
 }
 
 }  // namespace shmd

@@ -34,6 +34,8 @@ enum class ErrorCode {
     // io.shmd.Control
     no_such_process,        // number: pid
     invalid_configuration,  // text: reason
+    // io.shmd.SystemV
+    system_v_failed,  // text: name of the errno, number: errno
     // org.varlink.service
     permission_denied,
     invalid_parameter,       // text: parameter

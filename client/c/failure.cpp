@@ -8,8 +8,8 @@
 namespace shmd::client {
 namespace {
 
-int code_of(ErrorCode code) {
-    switch (code) {
+int code_of(const Error& error) {
+    switch (error.code) {
         case ErrorCode::no_such_segment:
             return ENOENT;
         case ErrorCode::segment_exists:
@@ -36,6 +36,8 @@ int code_of(ErrorCode code) {
             return ESHUTDOWN;
         case ErrorCode::no_such_process:
             return ESRCH;
+        case ErrorCode::system_v_failed:
+            return error.number.value_or(0) > 0 ? static_cast<int>(*error.number) : EREMOTEIO;
         case ErrorCode::permission_denied:
             return EACCES;
         case ErrorCode::invalid_key:
@@ -104,6 +106,8 @@ std::string words_of(const Error& error) {
             return "the daemon is being drained and makes no new segments";
         case ErrorCode::no_such_process:
             return "process " + counted(error.number) + " is not connected";
+        case ErrorCode::system_v_failed:
+            return "as a System V call it fails with " + error.text.value_or("?");
         case ErrorCode::invalid_configuration:
             return "the configuration cannot be used: " + error.text.value_or("?");
         case ErrorCode::permission_denied:
@@ -155,7 +159,7 @@ Failure in_context(Failure failure, std::string_view tried) {
 Failure from_remote(const RemoteError& error) {
     Failure failure{EREMOTEIO, {}, error.name, error.parameters};
     if (error.known) {
-        failure.code = code_of(error.known->code);
+        failure.code = code_of(*error.known);
         failure.message = words_of(*error.known);
     } else {
         failure.message = "the daemon answered " + error.name + " " + error.parameters;

@@ -84,9 +84,10 @@ Outcome Handlers::act(Client& client, const CreateMany& call) {
     return create(client, call.segments, true);
 }
 
-Outcome Handlers::create(Client& client, std::span<const Create> calls, bool many) {
+Outcome Handlers::create(Client& client, std::span<const Create> calls, bool many, std::optional<system_v::Get> get) {
     auto creation = std::make_unique<Creation>();
     creation->many = many;
+    creation->get = get;
     creation->segments.reserve(calls.size());
     std::int64_t to_reserve = 0;
     for (const Create& call : calls) {
@@ -184,6 +185,7 @@ Outcome Handlers::finish(Client& client, std::unique_ptr<Creation> creation) {
     if (!can_record(record_bytes, creation->segments.size())) {
         return Error::out_of_memory(static_cast<std::int64_t>(record_bytes));
     }
+    if (creation->get) return finish_get(client, creation->segments.front(), *creation->get);
     std::set<std::string_view> keys;
     for (NewSegment& segment : creation->segments) {
         const Create& call = segment.call;
@@ -233,35 +235,37 @@ Result<Handlers::Ready> Handlers::make_ready(Client& client, NewSegment& segment
     return ready;
 }
 
+// Nothing of it can fail but by lack of memory.
+Entry& Handlers::add(Client& client, NewSegment& segment, bool private_system_v) {
+    Create& call = segment.call;
+    bool staged = call.staged.value_or(false);
+    int default_mode = policy_.default_mode(call.key.value_or(""));
+    auto made = std::make_unique<Entry>();
+    (staged ? made->staged_key : made->key) = std::move(call.key);
+    made->acl = {client.peer.uid, client.peer.gid, client.peer.uid, client.peer.gid, call.mode.value_or(default_mode),
+                 call.acl.value_or(std::vector<AclEntry>{})};
+    made->creator_process = client.held.process();
+    made->state = staged ? State::staged : State::live;
+    made->lifetime = call.lifetime.value_or(Lifetime::persistent);
+    made->lease_usec = call.lease_usec.value_or(0);
+    made->evictable = call.evictable.value_or(false);
+    made->creator = client.process;
+    if (call.labels) made->labels = std::move(*call.labels);
+    made->memory = std::move(segment.memory);
+    made->size_bytes = call.size_bytes;
+    made->capacity_bytes = capacity_of(call);
+    made->reserve = call.reserve.value_or(Reserve::allocate);
+    made->kept = std::move(segment.kept);
+    made->segment_charge = std::move(segment.segment_charge);
+    made->bytes_charge = std::move(segment.bytes_charge);
+    made->staged_charge = std::move(segment.staged_charge);
+    Entry& added = registry_.add(std::move(made), private_system_v);
+    if (added.lifetime == Lifetime::creator) watch_creator(added);
+    return added;
+}
+
 Grant Handlers::commit(Client& client, Ready ready, std::vector<UniqueFd>& fds) {
-    Entry* entry = ready.existing;
-    if (!entry) {
-        NewSegment& segment = *ready.segment;
-        Create& call = segment.call;
-        bool staged = call.staged.value_or(false);
-        int default_mode = policy_.default_mode(call.key.value_or(""));
-        auto made = std::make_unique<Entry>();
-        (staged ? made->staged_key : made->key) = std::move(call.key);
-        made->acl = {client.peer.uid, client.peer.gid, client.peer.uid, client.peer.gid,
-                     call.mode.value_or(default_mode), call.acl.value_or(std::vector<AclEntry>{})};
-        made->creator_process = client.held.process();
-        made->state = staged ? State::staged : State::live;
-        made->lifetime = call.lifetime.value_or(Lifetime::persistent);
-        made->lease_usec = call.lease_usec.value_or(0);
-        made->evictable = call.evictable.value_or(false);
-        made->creator = client.process;
-        if (call.labels) made->labels = std::move(*call.labels);
-        made->memory = std::move(segment.memory);
-        made->size_bytes = call.size_bytes;
-        made->capacity_bytes = capacity_of(call);
-        made->reserve = call.reserve.value_or(Reserve::allocate);
-        made->kept = std::move(segment.kept);
-        made->segment_charge = std::move(segment.segment_charge);
-        made->bytes_charge = std::move(segment.bytes_charge);
-        made->staged_charge = std::move(segment.staged_charge);
-        entry = &registry_.add(std::move(made));
-        if (entry->lifetime == Lifetime::creator) watch_creator(*entry);
-    }
+    Entry* entry = ready.existing ? ready.existing : &add(client, *ready.segment);
     Grant grant;
     grant.attachment = registry_.attach(*entry, client.held, ready.access, std::move(ready.attachment_charge));
     grant.segment = entry->describe();

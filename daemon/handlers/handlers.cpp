@@ -37,7 +37,8 @@ bool is_any_of(const CallBody& body) {
 
 // What ends something has its space in the journal already, and what only asks needs none.
 bool must_be_recorded(const CallBody& body) {
-    return is_any_of<Create, CreateMany, Open, OpenMany, Publish, SetAttributes, Renew, Seal, Resize>(body);
+    return is_any_of<Create, CreateMany, Open, OpenMany, Publish, SetAttributes, Renew, Seal, Resize, system_v::Get,
+                     system_v::Attach, system_v::Set, system_v::Lock>(body);
 }
 
 // Attachments of this kind; so many as an error can carry.
@@ -66,8 +67,7 @@ Handlers::Handlers(Registry& registry, Quota& quota, KeyPolicy policy)
 
 Outcome Handlers::handle(Client& client, const Call& call) {
     if (!call.body) return call.body.error();
-    bool streams = std::holds_alternative<List>(*call.body) || std::holds_alternative<Watch>(*call.body) ||
-                   std::holds_alternative<ListSegments>(*call.body);
+    bool streams = is_any_of<List, Watch, ListSegments, system_v::List>(*call.body);
     if (streams && !call.flags.more) return Error{ErrorCode::expected_more};
     // What changes one segment can then be recorded. Calls that change many ask for more themselves.
     if (must_be_recorded(*call.body) && !can_record(record::most_segment_bytes, 1)) {
@@ -166,6 +166,10 @@ std::optional<ReplyBody> Handlers::list_next(const Client& client, Listing& list
         Entry* entry = registry_.next_after(listing.last_id);
         if (!entry) return std::nullopt;
         listing.last_id = entry->id;
+        if (listing.of_system_v) {
+            if (auto status = system_v_status(*entry)) return status;
+            continue;
+        }
         if (listing.for_administrator) {
             if (!entry->key.value_or("").starts_with(listing.prefix)) continue;
             return SegmentStatusReply{status_of(*entry)};

@@ -28,6 +28,8 @@ struct Client {
     Endpoint endpoint;
     std::shared_ptr<ProcessLife> process;
     HeldAttachments held;
+    bool for_child = false;           // it is made for a child that is yet to claim it
+    bool others_were_served = false;  // while handle() is called again after ServeOthersFirst
 };
 
 /// What an administrator may ask for that is not the registry's. All are set by the server.
@@ -62,6 +64,7 @@ struct NewSegment {
 struct Creation {
     std::vector<NewSegment> segments;
     bool many = false;
+    std::optional<system_v::Get> get{};  // it is for this call
 };
 
 /// A Resize that takes long: run the work, likewise, then call finish(). Dropping it ends the Resize where it is.
@@ -80,10 +83,14 @@ struct WaitForKey {
     std::int64_t wait_usec;
 };
 
+/// Call handle() again when all that others have sent by now, and that they have closed, has been seen.
+struct ServeOthersFirst {};
+
 /// A List or ListSegments to be stepped through with list_next().
 struct Listing {
-    std::string prefix;
+    std::string prefix{};
     bool for_administrator = false;
+    bool of_system_v = false;
     std::int64_t last_id = 0;
 };
 
@@ -94,7 +101,7 @@ struct Watching {
 };
 
 using Outcome = std::variant<Answer, Error, std::unique_ptr<Creation>, std::unique_ptr<Resizing>, WaitForKey, Listing,
-                             Watching>;
+                             Watching, ServeOthersFirst>;
 
 class Handlers {
   public:
@@ -119,6 +126,9 @@ class Handlers {
 
     /// The connection is over: everything that it held ends, at most so much of it now. True when there is more.
     bool end(Client& client, std::size_t at_most = SIZE_MAX);
+
+    /// The connection, and all that it holds, is this process's from here on.
+    void become(Client& client, std::shared_ptr<ProcessLife> process, std::int32_t pid);
 
     Registry& registry() { return registry_; }
 
@@ -165,8 +175,26 @@ class Handlers {
     Outcome act(Client& client, const SetLogLevel& call);
     Outcome act(Client& client, const Drain& call);
 
+    // system_v.cpp
+    Outcome act(Client& client, const system_v::Get& call);
+    Outcome act(Client& client, const system_v::Attach& call);
+    Outcome act(Client& client, const system_v::Detach& call);
+    Outcome act(Client& client, const system_v::Stat& call);
+    Outcome act(Client& client, const system_v::Set& call);
+    Outcome act(Client& client, const system_v::Remove& call);
+    Outcome act(Client& client, const system_v::Lock& call);
+    Outcome act(Client& client, const system_v::Info& call);
+    Outcome act(Client& client, const system_v::List& call);
+    Outcome act(Client& client, const system_v::Inherit& call);
+    Outcome act(Client& client, const system_v::Claim& call);
+    Outcome get_existing(Client& client, Entry& entry, const system_v::Get& call);
+    Outcome finish_get(Client& client, NewSegment& segment, const system_v::Get& call);
+    Result<Entry*> find_to_administer(const Client& client, std::int32_t id);
+    static std::optional<ReplyBody> system_v_status(const Entry& entry);
+
     struct Ready;
-    Outcome create(Client& client, std::span<const Create> calls, bool many);
+    Outcome create(Client& client, std::span<const Create> calls, bool many, std::optional<system_v::Get> get = {});
+    Entry& add(Client& client, NewSegment& segment, bool private_system_v = false);
     Result<NewSegment> prepare(Client& client, const Create& call);
     Result<Ready> make_ready(Client& client, NewSegment& segment);
     Grant commit(Client& client, Ready ready, std::vector<UniqueFd>& fds);

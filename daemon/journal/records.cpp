@@ -43,6 +43,9 @@ enum : Tag {
     tag_numa_node = 28,
     tag_account_uid = 29 | critical_field,
     tag_charged_bytes = 30 | critical_field,
+    tag_system_v_index = 31,
+    tag_last_pid = 32,
+    tag_memory_locked = 33,
 };
 
 [[noreturn]] void newer(const char* what, std::int64_t number) {
@@ -212,6 +215,9 @@ void take_field(SegmentRecord& segment, Tag tag, std::string_view bytes) {
         }
         case tag_account_uid: return get(bytes, segment.account_uid);
         case tag_charged_bytes: return get(bytes, segment.charged_bytes);
+        case tag_system_v_index: return get(bytes, segment.system_v_index);
+        case tag_last_pid: return get(bytes, segment.last_pid);
+        case tag_memory_locked: return get(bytes, segment.memory_locked);
         default:
             if (tag & critical_field) newer("field", tag);
     }
@@ -279,6 +285,9 @@ void write(Journal& journal, const SegmentRecord& segment) {
     for (std::uint32_t node : segment.numa_nodes) out.field(tag_numa_node, node);
     out.field(tag_account_uid, segment.account_uid);
     out.field(tag_charged_bytes, segment.charged_bytes);
+    if (segment.system_v_index >= 0) out.field(tag_system_v_index, segment.system_v_index);
+    out.field(tag_last_pid, segment.last_pid);
+    if (segment.memory_locked) out.field(tag_memory_locked, segment.memory_locked);
     journal.append(record::segment, out.bytes());
 }
 
@@ -362,7 +371,10 @@ void JournalImage::take(RecordType type, std::string_view payload) {
             break;
         case record::attachment: {
             AttachmentRecord attachment = read_attachment(payload);
-            if (SegmentRecord* segment = segment_at(attachment.segment)) segment->attached_usec = attachment.since_usec;
+            if (SegmentRecord* segment = segment_at(attachment.segment)) {
+                segment->attached_usec = attachment.since_usec;
+                segment->last_pid = attachment.holder.pid;
+            }
             attachments[attachment.id] = attachment;
             break;
         }
@@ -374,6 +386,7 @@ void JournalImage::take(RecordType type, std::string_view payload) {
             if (SegmentRecord* segment = segment_at(ended->second.segment)) {
                 segment->detached_usec = detached_usec;
                 segment->last_used = last_used;
+                segment->last_pid = ended->second.holder.pid;
             }
             attachments.erase(ended);
             break;

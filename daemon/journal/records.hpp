@@ -35,6 +35,9 @@ struct SegmentRecord {
     std::int64_t lease_end = 0;  // of CLOCK_BOOTTIME
     bool evictable = false;
     std::int64_t last_used = 0;  // of CLOCK_BOOTTIME
+    std::int32_t last_pid = 0;
+    std::int32_t system_v_index = -1;
+    bool memory_locked = false;
     std::int64_t created_usec = 0;
     std::optional<std::int64_t> attached_usec;
     std::optional<std::int64_t> detached_usec;

@@ -25,6 +25,11 @@ bool Peer::in_group(std::uint32_t group) const {
 }
 
 bool check(const Peer& peer, const Acl& acl, Access access) {
+    return check_system_v(peer, acl, access == Access::write ? 06 : 04);
+}
+
+// As ipcperms() in the kernel.
+bool check_system_v(const Peer& peer, const Acl& acl, int wanted) {
     if (peer.is_root()) return true;
     int bits = acl.mode;
     if (peer.uid == acl.owner_uid || peer.uid == acl.creator_uid) {
@@ -32,11 +37,12 @@ bool check(const Peer& peer, const Acl& acl, Access access) {
     } else if (peer.in_group(acl.owner_gid) || peer.in_group(acl.creator_gid)) {
         bits >>= 3;
     }
-    int needed = access == Access::write ? 06 : 04;
-    if ((bits & needed) == needed) return true;
+    int missing = (wanted >> 6 | wanted >> 3 | wanted) & ~bits & 07;
+    if (missing == 0) return true;
     return std::any_of(acl.entries.begin(), acl.entries.end(), [&](const AclEntry& entry) {
         bool is_peer = entry.kind == AclEntry::Kind::user ? entry.id == peer.uid : peer.in_group(entry.id);
-        return is_peer && (entry.access == Access::write || access == Access::read);
+        int added = entry.access == Access::write ? 06 : 04;
+        return is_peer && (missing & ~added) == 0;
     });
 }
 

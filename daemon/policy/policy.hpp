@@ -41,6 +41,10 @@ struct Acl {
 /// passes.
 [[nodiscard]] bool check(const Peer& peer, const Acl& acl, Access access);
 
+/// The same for a System V call: wanted are permission bits of any class, of which those of all classes are taken together.
+/// An entry adds r, or r and w.
+[[nodiscard]] bool check_system_v(const Peer& peer, const Acl& acl, int wanted);
+
 /// True when the peer may see the segment's description: it may read, or is owner or creator.
 [[nodiscard]] bool check_describe(const Peer& peer, const Acl& acl);
 

@@ -21,6 +21,9 @@ SegmentRecord record_of(const Entry& entry) {
     record.lease_end = entry.lease_end;
     record.evictable = entry.evictable;
     record.last_used = entry.last_used;
+    record.last_pid = entry.last_pid;
+    record.system_v_index = entry.system_v_index;
+    record.memory_locked = entry.memory_locked;
     record.created_usec = entry.created_usec;
     record.attached_usec = entry.attached_usec;
     record.detached_usec = entry.detached_usec;
@@ -153,6 +156,10 @@ void Recorder::detached(const Attachment& attachment) {
 void Recorder::taken_up(const Attachment& attachment) {
     if (closed_ || !journal_->reserve(record::taken_up_bytes)) return;
     write_taken_up(*journal_, attachment.id, attachment.holder->connection());
+}
+
+void Recorder::held_by_another(const Attachment& attachment) {
+    if (!closed_ && journal_->reserve(record::attachment_bytes)) write(*journal_, record_of(attachment));
 }
 
 void Recorder::lingers(const Entry& entry) {

@@ -87,6 +87,8 @@ class Recorder {
     /// It has another holder of the same process. Left out when there is no space: the old one is as good until the next
     /// restart.
     void taken_up(const Attachment& attachment);
+    /// Its holder is another process now. Left out likewise: then it ends with the old one after a restart.
+    void held_by_another(const Attachment& attachment);
     /// The registry lets go of a deleted segment; what remains of it has its place until its memory is free.
     void lingers(const Entry& entry);
 

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "key.hpp"
+
 namespace shmd {
 namespace {
 
@@ -71,6 +73,12 @@ Segment Entry::describe() const {
     return segment;
 }
 
+// As the kernel makes them: the index and a sequence, here that of all segments, which never goes back.
+std::int32_t Entry::system_v_id() const {
+    if (system_v_index < 0) return -1;
+    return static_cast<std::int32_t>(id % 65536) * system_v::indexes + system_v_index;
+}
+
 bool Entry::is_staged_by(const HeldAttachments& holder) const {
     return state == State::staged && !attachments.empty() && attachments.front()->holder == &holder;
 }
@@ -98,18 +106,25 @@ Entry* Registry::find_attached(std::uint32_t attachment) {
     return found ? found->entry : nullptr;
 }
 
+Entry* Registry::find_system_v(std::int32_t id) {
+    Entry* entry = id < 0 ? nullptr : system_v_.at(id % system_v::indexes);
+    return entry && entry->system_v_id() == id ? entry : nullptr;
+}
+
 Entry* Registry::next_after(std::int64_t id) {
     auto found = by_id_.upper_bound(id);
     return found == by_id_.end() ? nullptr : found->second.get();
 }
 
-Entry& Registry::add(std::unique_ptr<Entry> entry) {
+Entry& Registry::add(std::unique_ptr<Entry> entry, bool private_system_v) {
     assert(!entry->key || !find(*entry->key));
     entry->id = next_id_++;
     entry->created_usec = entry->changed_usec = now_usec();
     entry->last_used = boot_usec();
     if (entry->lifetime == Lifetime::lease) entry->lease_end = entry->last_used + entry->lease_usec;
-    Entry& added = restore(std::move(entry));
+    bool is_system_v = private_system_v || (entry->key && sysv_number(*entry->key));
+    if (is_system_v) system_v_.give(*entry);
+    Entry& added = insert(std::move(entry));
     if (recorder_) recorder_->added(added);
     if (added.key) announce(*added.key);
     if (added.state == State::live) watchers_.tell(Event::created, added);
@@ -118,14 +133,23 @@ Entry& Registry::add(std::unique_ptr<Entry> entry) {
 
 Entry& Registry::restore(std::unique_ptr<Entry> entry) {
     next_id_ = std::max(next_id_, entry->id + 1);
-    Entry& added = *by_id_.emplace(entry->id, std::move(entry)).first->second;
-    if (added.key) {
-        try {
-            by_key_.emplace(*added.key, &added);
-        } catch (...) {
-            by_id_.erase(added.id);
-            throw;
-        }
+    if (entry->system_v_index >= 0) {
+        system_v_.restore(*entry);
+    } else if (entry->key && sysv_number(*entry->key)) {
+        system_v_.give(*entry);
+    }
+    return insert(std::move(entry));
+}
+
+Entry& Registry::insert(std::unique_ptr<Entry> entry) {
+    Entry& added = *entry;
+    try {
+        by_id_.emplace(added.id, std::move(entry));
+        if (added.key) by_key_.emplace(*added.key, &added);
+    } catch (...) {
+        system_v_.take_back(added);
+        by_id_.erase(added.id);
+        throw;
     }
     relist(added);
     return added;
@@ -161,6 +185,7 @@ std::uint32_t Registry::attach(Entry& entry, HeldAttachments& holder, Access acc
     std::int64_t now = now_usec();
     restore(entry, holder, id, access, now, std::move(charge));
     entry.attached_usec = now;
+    entry.last_pid = holder.pid();
     if (recorder_) recorder_->attached(*entry.attachments.back());
     if (entry.state == State::live) watchers_.tell(Event::attached, entry);
     return id;
@@ -197,11 +222,23 @@ void Registry::detach(HeldAttachments& holder, std::uint32_t attachment) {
     entry.attachments.pop_back();
     entry.detached_usec = now_usec();
     entry.last_used = boot_usec();
+    entry.last_pid = holder.pid();
     if (recorder_) recorder_->detached(found->second);
     attachments_.erase(found);
     relist(entry);
     if (entry.state == State::live) watchers_.tell(Event::detached, entry);
     after_detach(entry);
+}
+
+void Registry::detach(std::uint32_t attachment) {
+    detach(*attachments_.at(attachment).holder, attachment);
+}
+
+void Registry::give_to(HeldAttachments& holder, ProcessId process) {
+    holder.process_ = process;
+    for (std::uint32_t id : holder.ids_) {
+        if (recorder_) recorder_->held_by_another(attachments_.at(id));
+    }
 }
 
 // What lived only for its attachments goes with the last of them.
@@ -261,6 +298,7 @@ void Registry::publish(Entry& entry, std::string key) {
         replaced->key.reset();
     }
     entry.state = State::live;
+    if (entry.system_v_index < 0 && sysv_number(*entry.key)) system_v_.give(entry);
     entry.staged_charge.release();
     touch(entry);
     relist(entry);
@@ -285,6 +323,11 @@ void Registry::sealed(Entry& entry) {
     touch(entry);
     if (recorder_) recorder_->changed(entry);
     if (entry.state == State::live) watchers_.tell(Event::sealed, entry);
+}
+
+void Registry::lock_memory(Entry& entry, bool locked) {
+    entry.memory_locked = locked;
+    if (recorder_) recorder_->changed(entry);
 }
 
 void Registry::resize(Entry& entry, std::int64_t size_bytes) {
@@ -360,6 +403,7 @@ void Registry::erase(Entry& entry) {
     if (recorder_) recorder_->lingers(entry);
     Remains remains{std::move(entry.kept), std::move(entry.memory), std::move(entry.segment_charge),
                     std::move(entry.bytes_charge)};
+    system_v_.take_back(entry);
     by_id_.erase(entry.id);
     if (release_) release_(std::move(remains));
 }

@@ -21,6 +21,7 @@
 #include "quota.hpp"
 #include "recorder.hpp"
 #include "result.hpp"
+#include "system_v_index.hpp"
 #include "types.hpp"
 #include "watchers.hpp"
 
@@ -49,6 +50,9 @@ struct Entry {
     std::weak_ptr<void> creator;                 // the creating process, as long as something watches it
     std::shared_ptr<void> creator_watch;         // with Lifetime::creator
     std::vector<const Attachment*> attachments;  // in no order
+    std::int32_t last_pid = 0;   // of the process that last attached or detached; 0: none did
+    int system_v_index = -1;     // in the table of System V segments; -1: it is not there
+    bool memory_locked = false;  // marked so by SHM_LOCK
     std::int64_t created_usec = 0;
     std::optional<std::int64_t> attached_usec;
     std::optional<std::int64_t> detached_usec;
@@ -68,6 +72,8 @@ struct Entry {
     [[nodiscard]] bool closed_to_writers() const { return memory->closed_to_writers(); }
     /// While staged only the connection that created it has attachments.
     [[nodiscard]] bool is_staged_by(const HeldAttachments& holder) const;
+    /// As an shmid; -1 when it is no System V segment.
+    [[nodiscard]] std::int32_t system_v_id() const;
     /// What clients are told.
     [[nodiscard]] Segment describe() const;
 };
@@ -100,7 +106,7 @@ class HeldAttachments {
 struct Attachment {
     std::uint32_t id = 0;
     Entry* entry = nullptr;
-    const HeldAttachments* holder = nullptr;
+    HeldAttachments* holder = nullptr;
     Access access = Access::read;
     std::int64_t since_usec = 0;  // of CLOCK_REALTIME
     std::size_t place = 0;        // in the entry's list
@@ -130,11 +136,15 @@ class Registry {
     [[nodiscard]] const Attachment* find_attachment(std::uint32_t attachment) const;
     /// The segment of an attachment, or null.
     [[nodiscard]] Entry* find_attached(std::uint32_t attachment);
+    /// The segment with this shmid, whatever its state, or null.
+    [[nodiscard]] Entry* find_system_v(std::int32_t id);
+    [[nodiscard]] const SystemVIndex& system_v() const { return system_v_; }
     /// The segment with the lowest id above this one, or null: one step of a listing.
     [[nodiscard]] Entry* next_after(std::int64_t id);
 
     /// Takes a segment in and gives it its id and times. A key that it brings must be free; the caller has looked.
-    Entry& add(std::unique_ptr<Entry> entry);
+    /// private_system_v: it is among the System V segments without having such a key.
+    Entry& add(std::unique_ptr<Entry> entry, bool private_system_v = false);
 
     /// Takes a segment over from an earlier process, with the id and the times that it had. Its key must be free.
     Entry& restore(std::unique_ptr<Entry> entry);
@@ -155,6 +165,10 @@ class Registry {
     void detach(HeldAttachments& holder, std::uint32_t attachment);
     /// All, or so many. True when there are more.
     bool detach_all(HeldAttachments& holder, std::size_t at_most = SIZE_MAX);
+    /// Ends an attachment, whoever holds it.
+    void detach(std::uint32_t attachment);
+    /// All that this connection holds is another process's now.
+    void give_to(HeldAttachments& holder, ProcessId process);
     /// Gives an attachment to another holder.
     void hand_over(std::uint32_t attachment, HeldAttachments& from, HeldAttachments& to);
 
@@ -175,6 +189,7 @@ class Registry {
     /// Begins the lease anew.
     void renew(Entry& entry);
     void sealed(Entry& entry);
+    void lock_memory(Entry& entry, bool locked);
     void resize(Entry& entry, std::int64_t size_bytes);
 
     /// The end of the earliest lease, of boot_usec(); 0 when there is none.
@@ -213,6 +228,7 @@ class Registry {
 
   private:
     void erase(Entry& entry);
+    Entry& insert(std::unique_ptr<Entry> entry);
     Attachment& take_in(Entry& entry, HeldAttachments& holder, std::uint32_t id);
     void after_detach(Entry& entry);
     void forget_key(Entry& entry);
@@ -225,6 +241,7 @@ class Registry {
     std::function<void(Remains)> release_;
     std::function<void()> lease_changed_;
     Recorder* recorder_ = nullptr;
+    SystemVIndex system_v_;
     std::int64_t next_id_;
     std::uint32_t last_attachment_;
     std::map<std::int64_t, std::unique_ptr<Entry>> by_id_;

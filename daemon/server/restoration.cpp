@@ -59,6 +59,9 @@ bool Restoration::restore_segment(SegmentRecord record, StoredFds& stored) {
     entry->lease_end = record.lease_end;
     entry->evictable = record.evictable;
     entry->last_used = record.last_used;
+    entry->last_pid = record.last_pid;
+    entry->system_v_index = record.system_v_index;
+    entry->memory_locked = record.memory_locked;
     entry->created_usec = record.created_usec;
     entry->attached_usec = record.attached_usec;
     entry->detached_usec = record.detached_usec;

@@ -43,7 +43,7 @@ Server::Server(const ServerOptions& options)
       lingering_(workers_),
       registry_([this](Remains remains) { take(std::move(remains)); }),
       handlers_(registry_, quota_, options.settings.policy),
-      context_{handlers_, quota_, workers_, log_},
+      context_{handlers_, quota_, workers_, log_, processes_},
       processes_(loop_.get_executor()),
       signals_(loop_, SIGTERM, SIGINT),
       hangup_(loop_, SIGHUP),

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <cerrno>
 #include <system_error>
 
 #include "peer_credentials.hpp"
@@ -91,16 +92,34 @@ bool ProcessWatch::process_lives() {
 }
 
 std::shared_ptr<ProcessWatch> ProcessWatches::watch(int socket, const Peer& peer) {
-    // While the process lives its id names no other. Id 0 is every process that this pid namespace cannot see.
-    if (auto place = by_pid_.find(peer.pid); peer.pid != 0 && place != by_pid_.end()) {
-        if (auto known = place->second.lock(); known && known->process_lives()) return known;
-    }
+    if (auto known = living(peer.pid)) return known;
     Found found = find_process(socket, peer);
-    ProcessId process{peer.pid, notes_marks_ && found.pidfd ? mark_of_process(found.pidfd.get(), peer.pid) : 0};
-    auto fresh = std::make_shared<ProcessWatch>(executor_, process, std::move(found.pidfd), found.alive);
+    return add(peer.pid, std::move(found.pidfd), found.alive);
+}
+
+std::shared_ptr<ProcessWatch> ProcessWatches::watch(std::int32_t pid) {
+    if (auto known = living(pid)) return known;
+    UniqueFd pidfd = pid != 0 ? open_pidfd(pid) : UniqueFd();
+    int error = errno;
+    if (pid != 0 && !pidfd && error != ESRCH) throw std::system_error(error, std::generic_category(), "pidfd_open");
+    bool alive = pid == 0 || pidfd;
+    return add(pid, std::move(pidfd), alive);
+}
+
+// While the process lives its id names no other. Id 0 is every process that this pid namespace cannot see.
+std::shared_ptr<ProcessWatch> ProcessWatches::living(std::int32_t pid) {
+    auto place = by_pid_.find(pid);
+    if (pid == 0 || place == by_pid_.end()) return nullptr;
+    auto known = place->second.lock();
+    return known && known->process_lives() ? known : nullptr;
+}
+
+std::shared_ptr<ProcessWatch> ProcessWatches::add(std::int32_t pid, UniqueFd pidfd, bool alive) {
+    ProcessId process{pid, notes_marks_ && pidfd ? mark_of_process(pidfd.get(), pid) : 0};
+    auto fresh = std::make_shared<ProcessWatch>(executor_, process, std::move(pidfd), alive);
     fresh->start();
-    if (peer.pid == 0) return fresh;
-    by_pid_[peer.pid] = fresh;
+    if (pid == 0) return fresh;
+    by_pid_[pid] = fresh;
     if (by_pid_.size() >= sweep_at_) {
         std::erase_if(by_pid_, [](const auto& item) { return item.second.expired(); });
         sweep_at_ = 64 + 2 * by_pid_.size();

@@ -56,6 +56,9 @@ class ProcessWatches {
     /// descriptors.
     std::shared_ptr<ProcessWatch> watch(int socket, const Peer& peer);
 
+    /// The watch of a process that the kernel has just named. One that has died since is thought dead. Throws likewise.
+    std::shared_ptr<ProcessWatch> watch(std::int32_t pid);
+
     /// Ends all watches: from here on nothing of them keeps the event loop going.
     void stop();
 
@@ -64,6 +67,9 @@ class ProcessWatches {
     std::shared_ptr<ProcessWatch> find(ProcessId process);
 
   private:
+    std::shared_ptr<ProcessWatch> add(std::int32_t pid, UniqueFd pidfd, bool alive);
+    std::shared_ptr<ProcessWatch> living(std::int32_t pid);
+
     asio::any_io_executor executor_;
     std::unordered_map<std::int32_t, std::weak_ptr<ProcessWatch>> by_pid_;
     std::size_t sweep_at_ = 64;

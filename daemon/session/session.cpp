@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "limits.hpp"
+#include "system_v_errors.hpp"
 
 namespace shmd {
 namespace {
@@ -33,7 +34,9 @@ int most_fds(const Call& call) {
     if (!call.body) return 0;
     if (auto* create = std::get_if<CreateMany>(&*call.body)) return static_cast<int>(create->segments.size());
     if (auto* open = std::get_if<OpenMany>(&*call.body)) return static_cast<int>(open->targets.size());
-    return std::holds_alternative<Create>(*call.body) || std::holds_alternative<Open>(*call.body) ? 1 : 0;
+    bool one = std::holds_alternative<Create>(*call.body) || std::holds_alternative<Open>(*call.body) ||
+               std::holds_alternative<system_v::Attach>(*call.body);
+    return one ? 1 : 0;
 }
 
 }  // namespace
@@ -147,6 +150,13 @@ asio::awaitable<void> Session::yield() {
     co_await asio::post(socket_.get_executor(), asio::use_awaitable);
 }
 
+// What was ready when this began is done when it ends: the loop asks the kernel between two posts, and takes what it is told
+// before the next one. More than 128 at a time need more.
+asio::awaitable<void> Session::serve_others() {
+    for (int i = 0; i < 3; i++) co_await yield();
+    client_.others_were_served = true;
+}
+
 void Session::note_message_start() {
     if (!reader_.has_buffered()) {
         message_began_.reset();
@@ -189,10 +199,30 @@ bool Session::charge_buffer() {
 
 Outcome Session::handle(const Call& call) {
     try {
-        return context_.handlers.handle(client_, call);
+        Outcome outcome = context_.handlers.handle(client_, call);
+        client_.others_were_served = false;
+        return in_terms_of(call, std::move(outcome));
     } catch (const std::bad_alloc&) {
+        client_.others_were_served = false;
         return Error::out_of_memory(0);
     }
+}
+
+// The parent made this connection; its end is not the child's. Who sends the next message is told by the kernel.
+void Session::await_child() {
+    int on = 1;
+    if (::setsockopt(socket_.native_handle(), SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0) return;
+    death_watch_.reset();
+    reader_.want_sender();
+}
+
+void Session::become_child() {
+    auto pid = reader_.sender();
+    if (!client_.for_child || !pid || *pid == client_.peer.pid) return;
+    process_ = context_.processes.watch(*pid);
+    death_watch_ = process_->when_dead([this] { hang_up(); });
+    context_.handlers.become(client_, process_, *pid);
+    if (!process_->thought_alive()) hang_up();
 }
 
 Session::Progress Session::serve(std::string_view message) {
@@ -208,7 +238,10 @@ Session::Progress Session::serve(std::string_view message) {
         unfinished_ = std::make_unique<Unfinished>(std::move(call), std::nullopt);
         return Progress::waiting;
     }
+    bool was_for_child = client_.for_child;
+    if (call.body && std::holds_alternative<system_v::Claim>(*call.body)) become_child();
     Outcome outcome = handle(call);
+    if (client_.for_child && !was_for_child) await_child();
     if (std::holds_alternative<Answer>(outcome) || std::holds_alternative<Error>(outcome)) {
         if (!call.flags.oneway) return answer(std::move(outcome));
         unread_.sent(0);
@@ -264,6 +297,10 @@ asio::awaitable<bool> Session::finish() {
         }
         Outcome& outcome = *work->outcome;
         if (auto* wait = std::get_if<WaitForKey>(&outcome)) outcome = co_await wait_for_key(work->call, *wait);
+        if (std::holds_alternative<ServeOthersFirst>(outcome)) {
+            co_await serve_others();
+            outcome = handle(work->call);
+        }
         while (auto* creation = std::get_if<std::unique_ptr<Creation>>(&outcome)) {
             outcome = co_await create(std::move(*creation));
         }
@@ -277,7 +314,7 @@ asio::awaitable<bool> Session::finish() {
         }
         if (auto* listing = std::get_if<Listing>(&outcome)) co_return co_await send_listing(std::move(*listing));
         if (auto* watching = std::get_if<Watching>(&outcome)) co_return co_await watch(std::move(*watching));
-        Progress progress = answer(std::move(outcome));
+        Progress progress = answer(in_terms_of(work->call, std::move(outcome)));
         if (progress != Progress::waiting) co_return progress == Progress::done;
     }
     co_return co_await flush();

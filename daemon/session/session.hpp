@@ -28,6 +28,7 @@ struct SessionContext {
     Quota& quota;
     Workers& workers;
     LogLimit& log;
+    ProcessWatches& processes;
 };
 
 class Session : public std::enable_shared_from_this<Session> {
@@ -78,12 +79,15 @@ class Session : public std::enable_shared_from_this<Session> {
     asio::awaitable<bool> flush();
     asio::awaitable<Room> wait_for_room(int fds);
     asio::awaitable<void> yield();
+    asio::awaitable<void> serve_others();
 
     Progress receive();
     Progress serve(std::string_view message);
     Progress answer(Outcome outcome);
     Progress send(Frame frame);
     Outcome handle(const Call& call);
+    void await_child();
+    void become_child();
     void note_message_start();
     bool charge_buffer();
     void leave(std::chrono::milliseconds look_after);

@@ -72,6 +72,28 @@ template <>
 struct ReplyTo<GetStatus> : std::type_identity<Status> {};
 template <>
 struct ReplyTo<GetUsage> : std::type_identity<UsageReply> {};
+template <>
+struct ReplyTo<system_v::Get> : std::type_identity<system_v::GetReply> {};
+template <>
+struct ReplyTo<system_v::Attach> : std::type_identity<system_v::AttachReply> {};
+template <>
+struct ReplyTo<system_v::Detach> : std::type_identity<Empty> {};
+template <>
+struct ReplyTo<system_v::Stat> : std::type_identity<system_v::StatusReply> {};
+template <>
+struct ReplyTo<system_v::Set> : std::type_identity<Empty> {};
+template <>
+struct ReplyTo<system_v::Remove> : std::type_identity<Empty> {};
+template <>
+struct ReplyTo<system_v::Lock> : std::type_identity<Empty> {};
+template <>
+struct ReplyTo<system_v::Info> : std::type_identity<system_v::InfoReply> {};
+template <>
+struct ReplyTo<system_v::List> : std::type_identity<system_v::StatusReply> {};
+template <>
+struct ReplyTo<system_v::Inherit> : std::type_identity<system_v::Inherited> {};
+template <>
+struct ReplyTo<system_v::Claim> : std::type_identity<Empty> {};
 
 /// A received message with the descriptors that it declares.
 struct Message {

@@ -107,7 +107,20 @@ inline std::vector<CallBody> sample_calls() {
             Evict{},
             Reload{},
             SetLogLevel{"debug"},
-            Drain{true}};
+            Drain{true},
+            system_v::Get{-1, 4096, 01600},
+            system_v::Attach{65536, 010000, 7, true},
+            system_v::Attach{0, 0},
+            system_v::Detach{4294967295U},
+            system_v::Stat{65536, std::nullopt, true},
+            system_v::Stat{std::nullopt, 3},
+            system_v::Set{65536, 1000, 4294967294U, 0644},
+            system_v::Remove{65536},
+            system_v::Lock{65536, true},
+            system_v::Info{},
+            system_v::List{},
+            system_v::Inherit{{1, 4294967295U}},
+            system_v::Claim{}};
 }
 
 inline Status full_status() {
@@ -117,6 +130,11 @@ inline Status full_status() {
 inline SegmentStatusReply full_segment_status() {
     return {SegmentStatus{7, "frame/0", 4097, 0640, 1000, 1001, State::live, true, true, 1'700'000'000'000'000,
                           2, {{9, 4242, 1000, "reader", Access::read, 1'700'000'000'000'001}}}};
+}
+
+inline system_v::StatusReply full_system_v_status() {
+    return {system_v::Status{65539, 3, -1, 4097, 01640, 1000, 1001, 1002, 4294967294U, 2, 4242, 4243, 1'700'000'000,
+                             1'700'000'001, 1'700'000'002}};
 }
 
 inline UsageReply full_usage() {
@@ -156,6 +174,15 @@ inline std::string sample_reply(const std::string& method) {
     if (method == Resume::method) return encode_reply(Resumed{{1, 4294967295}});
     if (method == GetStatus::method) return encode_reply(full_status());
     if (method == GetUsage::method) return encode_reply(full_usage());
+    if (method == system_v::Get::method) return encode_reply(system_v::GetReply{65536});
+    if (method == system_v::Attach::method) return encode_reply(system_v::AttachReply{4097, 7, 9, 0});
+    if (method == system_v::Stat::method || method == system_v::List::method) return encode_reply(full_system_v_status());
+    if (method == system_v::Info::method) return encode_reply(system_v::InfoReply{3, 2, 4096, 8192, 1 << 30});
+    if (method == system_v::Inherit::method) return encode_reply(system_v::Inherited{{2, 0}});
+    if (method == system_v::Detach::method || method == system_v::Set::method || method == system_v::Remove::method ||
+        method == system_v::Lock::method || method == system_v::Claim::method) {
+        return encode_reply(Empty{});
+    }
     FAIL("a method without a sample of its reply: " << method);
     return {};
 }
@@ -177,6 +204,7 @@ inline std::vector<Error> sample_errors() {
             {ErrorCode::draining},
             {ErrorCode::no_such_process, std::nullopt, 4242},
             {ErrorCode::invalid_configuration, "line 3"},
+            {ErrorCode::system_v_failed, "EINVAL", 22},
             Error::permission_denied(),
             Error::invalid_parameter("p"),
             {ErrorCode::interface_not_found, "i"},

@@ -76,6 +76,16 @@ AttachmentRecord attachment() {
     return {4'000'000'000, full_segment().id, Access::write, {100, 7}, 8, 9, 1'790'000'000'000'004, 10};
 }
 
+SegmentRecord system_v_segment() {
+    SegmentRecord segment = staged_segment();
+    segment.state = State::live;
+    segment.key = "sysv:0x00000ff3";
+    segment.system_v_index = 32767;
+    segment.memory_locked = true;
+    segment.last_pid = 4242;
+    return segment;
+}
+
 // Every kind of record, as this version writes it.
 void write_sample(Journal& journal) {
     write_next_id(journal, full_segment().id - 10);
@@ -107,6 +117,7 @@ void check_sample(const JournalImage& image) {
     full.attached_usec = attachment().since_usec - 2;
     full.detached_usec = 1'790'000'000'000'005;
     full.last_used = 18;
+    full.last_pid = attachment().holder.pid;
     SegmentRecord deleted = staged_segment();
     deleted.id += 2;
     deleted.state = State::deleted;
@@ -141,6 +152,16 @@ TEST_CASE("what was appended is read again, in order, and a new journal takes th
     CHECK(read(directory) == expected);
     Journal again(directory, [](Journal&) {});
     CHECK(read(directory).empty());
+}
+
+TEST_CASE("what makes a segment a System V one is written and read again") {
+    TemporaryDirectory place;
+    {
+        Journal journal(place.path(), [](Journal&) {});
+        REQUIRE(journal.reserve(record::most_segment_bytes));
+        write(journal, system_v_segment());
+    }
+    CHECK(JournalImage::read(place.path()).segments.at(system_v_segment().id) == system_v_segment());
 }
 
 TEST_CASE("a group is there whole or not at all") {

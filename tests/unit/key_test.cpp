@@ -82,3 +82,14 @@ TEST_CASE("anything else that is typed is taken as it is") {
         CHECK(key_from_text(text) == text);
     }
 }
+
+TEST_CASE("a System V key's number is told from its text, and from nothing that only looks like one") {
+    for (std::int32_t number : {1, 0xff3, -1, std::numeric_limits<std::int32_t>::min()}) {
+        CHECK(sysv_number(sysv_key(number)) == number);
+    }
+    for (const char* text : {"sysv:0x00000000", "sysv:0xFF000000", "sysv:0x0000ff3", "sysv:0x000000ff3", "sysv:0x+0000ff3",
+                             "sysv:00000000ff", "", "frame/0"}) {
+        CAPTURE(text);
+        CHECK_FALSE(sysv_number(text));
+    }
+}

@@ -49,6 +49,13 @@ TEST_CASE("every reply survives encoding and decoding") {
     check_round_trip(InterfaceDescription{"interface a.b\n"});
     check_round_trip(Grant{full_segment(), true, 4294967295U, 0});
     check_round_trip(Grant{bare_segment(), false, 1, 252});
+    check_round_trip(full_system_v_status());
+    check_round_trip(system_v::StatusReply{});
+    check_round_trip(system_v::GetReply{2147483647});
+    check_round_trip(system_v::AttachReply{4097, 7, 9, 0});
+    check_round_trip(system_v::AttachReply{1, 8, std::nullopt, std::nullopt});
+    check_round_trip(system_v::InfoReply{3, 2, 4096, 8192, 1 << 30});
+    check_round_trip(system_v::Inherited{{2, 0}});
     check_round_trip(Grant{bare_segment(), std::nullopt, 1, 0});
     check_round_trip(SegmentReply{full_segment()});
     check_round_trip(SegmentReply{});

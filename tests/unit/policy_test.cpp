@@ -67,3 +67,19 @@ TEST_CASE("owner and creator may describe and administer whatever the mode, othe
     CHECK_FALSE(check_describe(peer(stranger), acl_with_mode(0602)));
     CHECK_FALSE(check_administer(peer(stranger), acl_with_mode(0777)));
 }
+
+TEST_CASE("a System V call asks for the bits of all three classes at once, x included, and for none with none") {
+    Acl acl{1000, 100, 1000, 100, 0640};
+    Peer owner{1000, 100}, member{1001, 100}, other{1002, 102};
+    CHECK(check_system_v(owner, acl, 0600));
+    CHECK(check_system_v(owner, acl, 0060));
+    CHECK_FALSE(check_system_v(owner, acl, 0100));
+    CHECK(check_system_v(member, acl, 0444));
+    CHECK_FALSE(check_system_v(member, acl, 0020));
+    CHECK(check_system_v(other, acl, 0));
+    CHECK_FALSE(check_system_v(other, acl, 0004));
+    CHECK(check_system_v(Peer{0, 0}, acl, 0777));
+    acl.entries = {{AclEntry::Kind::user, 1002, Access::read}};
+    CHECK(check_system_v(other, acl, 0444));
+    CHECK_FALSE(check_system_v(other, acl, 0222));
+}

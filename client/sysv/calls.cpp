@@ -1,0 +1,333 @@
+// shmget, shmat, shmdt and shmctl on shmd: what of them is decided in the process, in the order of the kernel's ipc/shm.c. What
+// the daemon decides it decides at the call: nothing of that is remembered here.
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+
+#include "attachments.hpp"
+#include "daemon.hpp"
+#include "kept_descriptors.hpp"
+#include "limits.hpp"
+#include "link.hpp"
+#include "shmd/sysv.h"
+#include "system_v_message.hpp"
+#include "user_memory.hpp"
+
+#ifndef SHM_STAT_ANY
+#define SHM_STAT_ANY 15
+#endif
+
+namespace shmd::sysv {
+namespace {
+
+using system_v::Message;
+
+// How a call is taken whose answer did not come because the daemon went away.
+enum class Lost { again, fails };
+
+// Makes a call, on a new connection when the old one has ended. 0 or an errno; `use` is given the connection and the reply.
+template <typename F>
+int make(const Message& message, Lost lost, const F& use) {
+    forget_if_forked();
+    for (bool last = false;; last = true) {
+        Link* link = Link::take();
+        if (!link) return no_daemon(errno);
+        std::string_view reply;
+        int error = link->call(message, reply);
+        if (error == 0) error = use(*link, reply);
+        link->release();
+        bool harmless = error == EPIPE || (error == ECONNRESET && lost == Lost::again);
+        if (error != EPIPE && error != ECONNRESET) return error;
+        if (last || !harmless) return EIO;
+    }
+}
+
+template <typename Reply>
+int ask(const Message& message, Lost lost, Reply& reply) {
+    return make(message, lost, [&](Link&, std::string_view text) { return system_v::take(text, reply); });
+}
+
+int tell(const Message& message, Lost lost) {
+    return make(message, lost, [](Link&, std::string_view text) { return system_v::take(text); });
+}
+
+template <typename T>
+T failed(int error, T result) {
+    errno = error;
+    return result;
+}
+
+// ---- shmget ----
+
+int get(key_t key, std::size_t size, int flags) {
+    constexpr auto most = static_cast<std::size_t>(limits::integer);
+    // More than the kernel's own limit; what lies between it and ours is more than any machine has.
+    bool beyond = size > SIZE_MAX - (std::size_t{1} << 24) || size > static_cast<std::size_t>(INT64_MAX);
+    std::int64_t bytes = beyond ? -1 : static_cast<std::int64_t>(size > most ? most : size);
+    bool opens = key != IPC_PRIVATE && (flags & (IPC_CREAT | IPC_EXCL)) != (IPC_CREAT | IPC_EXCL);
+    system_v::GetReply reply;
+    int error = ask(Message(system_v::Get{key, bytes, flags}), opens ? Lost::again : Lost::fails, reply);
+    return error ? failed(error, -1) : reply.id;
+}
+
+// ---- shmat ----
+
+void end_attachment(std::uint32_t attachment) {
+    if (attachment != 0) (void)tell(Message(system_v::Detach{attachment}, false), Lost::again);
+}
+
+struct Place {
+    std::uintptr_t address = 0;  // 0: wherever there is room
+    bool replace = false;        // whatever is there
+};
+
+// What the kernel makes of the address and the flags. 0 or an errno.
+int place_of(const void* wish, int flags, Place& place) {
+    const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+    place.address = reinterpret_cast<std::uintptr_t>(wish);
+    place.replace = (flags & SHM_REMAP) != 0;
+    if (place.address == 0) return place.replace ? EINVAL : 0;
+    if (place.address % page == 0) return 0;
+    if ((flags & SHM_RND) == 0) return EINVAL;
+    place.address -= place.address % page;
+    return place.address == 0 && place.replace ? EINVAL : 0;
+}
+
+// As many bytes as are mapped: whole pages, or whole huge pages.
+std::size_t mapped_bytes(int fd, std::int64_t size) {
+    auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    struct stat status {};
+    if (::fstat(fd, &status) == 0 && static_cast<std::size_t>(status.st_blksize) > page) {
+        page = static_cast<std::size_t>(status.st_blksize);
+    }
+    auto bytes = static_cast<std::size_t>(size);
+    return (bytes + page - 1) / page * page;
+}
+
+// Takes the room at a fixed address, so that nothing else can once the daemon has granted. 0 or an errno.
+int take_room(const Place& place, int id, int flags, std::size_t& reserved) {
+    reserved = 0;
+    if (place.address == 0 || place.replace) return 0;
+    system_v::AttachReply probe;
+    int error = ask(Message(system_v::Attach{id, flags, std::nullopt, true}), Lost::again, probe);
+    if (error) return error;
+    auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    std::size_t bytes = (static_cast<std::size_t>(probe.size_bytes) + page - 1) / page * page;
+    if (place.address + bytes < place.address) return EINVAL;
+    void* room = ::mmap(reinterpret_cast<void*>(place.address), bytes, PROT_NONE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    if (room == MAP_FAILED) return errno == EEXIST ? EINVAL : errno;
+    reserved = bytes;
+    return 0;
+}
+
+struct Granted {
+    system_v::AttachReply reply;
+    KeptDescriptor memory;
+    std::uint32_t link = 0;
+};
+
+// Has the segment granted, with a descriptor that is at hand or that comes with the answer. 0 or an errno.
+int ask_for_grant(int id, int flags, Granted& granted) {
+    const bool writable = (flags & SHM_RDONLY) == 0;
+    auto kept = take_kept_descriptor(id, writable);
+    auto known = kept ? std::optional(kept->segment) : std::nullopt;
+    int error = make(Message(system_v::Attach{id, flags, known, std::nullopt}), Lost::again,
+                     [&](Link& link, std::string_view text) {
+                         if (int refused = system_v::take(text, granted.reply)) return refused;
+                         if (!granted.reply.attachment || granted.reply.size_bytes < 1) return EIO;
+                         granted.link = link.number();
+                         if (!granted.reply.file_descriptor) return kept ? 0 : EIO;
+                         int fd = link.take_descriptor();
+                         if (fd < 0) return EMFILE;
+                         granted.memory = {Descriptor::of(move_high(fd)), id, granted.reply.segment_id, writable,
+                                           granted.reply.size_bytes};
+                         return 0;
+                     });
+    bool uses_kept = error == 0 && !granted.reply.file_descriptor;
+    if (uses_kept) {
+        granted.memory = *kept;
+    } else if (kept) {
+        kept->descriptor.close();
+    }
+    if (error != 0 && granted.reply.attachment) end_attachment(*granted.reply.attachment);
+    return error;
+}
+
+void* at(int id, const void* wish, int flags) {
+    void* const none = reinterpret_cast<void*>(-1);
+    Place place;
+    if (id < 0) return failed(EINVAL, none);
+    if (int error = place_of(wish, flags, place)) return failed(error, none);
+    std::size_t reserved = 0;
+    if (int error = take_room(place, id, flags, reserved)) return failed(error, none);
+    auto give_room_back = [&] {
+        if (reserved != 0) ::munmap(reinterpret_cast<void*>(place.address), reserved);
+    };
+
+    Granted granted;
+    if (int error = ask_for_grant(id, flags, granted)) {
+        give_room_back();
+        return failed(error, none);
+    }
+    const std::uint32_t attachment = *granted.reply.attachment;
+    const int fd = granted.memory.descriptor.fd;
+    const std::size_t bytes = mapped_bytes(fd, granted.reply.size_bytes);
+    int protection = PROT_READ | ((flags & SHM_RDONLY) == 0 ? PROT_WRITE : 0) | ((flags & SHM_EXEC) != 0 ? PROT_EXEC : 0);
+    Attached replaced;
+    if (place.replace) {
+        while (take_attached_within(place.address, bytes, replaced)) end_attachment(replaced.attachment);
+    }
+    void* data = ::mmap(reinterpret_cast<void*>(place.address), bytes, protection,
+                        MAP_SHARED | (place.address != 0 ? MAP_FIXED : 0), fd, 0);
+    int error = errno;
+    keep_descriptor(granted.memory);
+    bool mapped = data != MAP_FAILED;
+    if (mapped && note_attached(reinterpret_cast<std::uintptr_t>(data), bytes, attachment, granted.link)) return data;
+    if (mapped) {
+        ::munmap(data, bytes);
+        error = ENOMEM;
+    } else {
+        give_room_back();
+    }
+    end_attachment(attachment);
+    return failed(error, none);
+}
+
+// ---- shmdt ----
+
+int dt(const void* address) {
+    Attached ended;
+    forget_if_forked();
+    if (!take_attached(reinterpret_cast<std::uintptr_t>(address), ended)) return failed(EINVAL, -1);
+    int error = errno;
+    unmap_around_others(ended.address.load(std::memory_order_relaxed), ended.bytes);
+    end_attachment(ended.attachment);
+    errno = error;
+    return 0;
+}
+
+// ---- shmctl ----
+
+void fill(shmid_ds& out, const system_v::Status& status) {
+    out = {};
+    out.shm_perm.__key = status.key;
+    out.shm_perm.uid = status.owner_uid;
+    out.shm_perm.gid = status.owner_gid;
+    out.shm_perm.cuid = status.creator_uid;
+    out.shm_perm.cgid = status.creator_gid;
+    out.shm_perm.mode = static_cast<decltype(out.shm_perm.mode)>(status.mode);
+    out.shm_perm.__seq = static_cast<decltype(out.shm_perm.__seq)>(status.id / system_v::indexes);
+    out.shm_segsz = static_cast<std::size_t>(status.size_bytes);
+    out.shm_atime = status.attached_sec;
+    out.shm_dtime = status.detached_sec;
+    out.shm_ctime = status.changed_sec;
+    out.shm_cpid = status.creator_pid;
+    out.shm_lpid = status.last_pid;
+    out.shm_nattch = static_cast<shmatt_t>(status.attachments);
+}
+
+int stat(const system_v::Stat& call, shmid_ds* buffer, bool result_is_id) {
+    system_v::StatusReply reply;
+    if (int error = ask(Message(call), Lost::again, reply)) return failed(error, -1);
+    shmid_ds filled;
+    fill(filled, *reply.status);
+    if (!copy_out(buffer, &filled, sizeof filled)) return failed(EFAULT, -1);
+    return result_is_id ? reply.status->id : 0;
+}
+
+int limits_info(shmid_ds* buffer) {
+    system_v::InfoReply reply;
+    if (int error = ask(Message(system_v::Info{}), Lost::again, reply)) return failed(error, -1);
+    shminfo info{};
+    info.shmmax = static_cast<unsigned long>(reply.bytes_limit);
+    info.shmmin = 1;
+    info.shmmni = info.shmseg = static_cast<unsigned long>(reply.segments_limit);
+    info.shmall = static_cast<unsigned long>(reply.bytes_limit / ::sysconf(_SC_PAGESIZE));
+    return copy_out(buffer, &info, sizeof info) ? reply.highest_index : failed(EFAULT, -1);
+}
+
+int usage_info(shmid_ds* buffer) {
+    system_v::InfoReply reply;
+    if (int error = ask(Message(system_v::Info{}), Lost::again, reply)) return failed(error, -1);
+    shm_info info{};
+    info.used_ids = static_cast<int>(reply.segments);
+    info.shm_tot = info.shm_rss = static_cast<unsigned long>(reply.bytes / ::sysconf(_SC_PAGESIZE));
+    return copy_out(buffer, &info, sizeof info) ? reply.highest_index : failed(EFAULT, -1);
+}
+
+int set(int id, const shmid_ds* buffer) {
+    shmid_ds wanted;
+    if (!copy_in(&wanted, buffer, sizeof wanted)) return failed(EFAULT, -1);
+    system_v::Set call{id, wanted.shm_perm.uid, wanted.shm_perm.gid,
+                       static_cast<std::int32_t>(wanted.shm_perm.mode & limits::mode_bits)};
+    int error = tell(Message(call), Lost::again);
+    return error ? failed(error, -1) : 0;
+}
+
+int remove(int id) {
+    drop_kept_descriptors(id);
+    int error = tell(Message(system_v::Remove{id}), Lost::again);
+    return error ? failed(error, -1) : 0;
+}
+
+int lock(int id, bool locked) {
+    int error = tell(Message(system_v::Lock{id, locked}), Lost::again);
+    return error ? failed(error, -1) : 0;
+}
+
+int ctl(int id, int command, shmid_ds* buffer) {
+    if (id < 0 || command < 0) return failed(EINVAL, -1);
+    switch (command) {
+        case IPC_INFO: return limits_info(buffer);
+        case SHM_INFO: return usage_info(buffer);
+        case IPC_STAT: return stat({id, std::nullopt, std::nullopt}, buffer, false);
+        case SHM_STAT: return stat({std::nullopt, id, std::nullopt}, buffer, true);
+        case SHM_STAT_ANY: return stat({std::nullopt, id, true}, buffer, true);
+        case IPC_SET: return set(id, buffer);
+        case IPC_RMID: return remove(id);
+        case SHM_LOCK: return lock(id, true);
+        case SHM_UNLOCK: return lock(id, false);
+        default: return failed(EINVAL, -1);
+    }
+}
+
+// At the load of the library: what may not be done in a signal handler.
+[[gnu::constructor]] void begin() {
+    register_fork_handlers();
+}
+
+}  // namespace
+}  // namespace shmd::sysv
+
+using shmd::sysv::Server;
+
+extern "C" {
+
+int shmd_shmget(key_t key, size_t size, int flags) {
+    if (shmd::sysv::server() == Server::kernel) return static_cast<int>(::syscall(SYS_shmget, key, size, flags));
+    return shmd::sysv::get(key, size, flags);
+}
+
+void* shmd_shmat(int id, const void* address, int flags) {
+    if (shmd::sysv::server() == Server::kernel) return reinterpret_cast<void*>(::syscall(SYS_shmat, id, address, flags));
+    return shmd::sysv::at(id, address, flags);
+}
+
+int shmd_shmdt(const void* address) {
+    if (shmd::sysv::server() == Server::kernel) return static_cast<int>(::syscall(SYS_shmdt, address));
+    return shmd::sysv::dt(address);
+}
+
+int shmd_shmctl(int id, int command, struct shmid_ds* buffer) {
+    if (shmd::sysv::server() == Server::kernel) return static_cast<int>(::syscall(SYS_shmctl, id, command, buffer));
+    return shmd::sysv::ctl(id, command, buffer);
+}
+
+}  // extern "C"

@@ -1,0 +1,208 @@
+#include "system_v_json.hpp"
+
+#include "limits.hpp"
+
+namespace shmd::system_v {
+
+using json::Fields;
+using json::Json;
+using json::ObjectWriter;
+
+// ---- Calls ----
+
+void read(Fields& fields, Get& call) {
+    fields.require("key", call.key).require("sizeBytes", call.size_bytes).require("flags", call.flags);
+    if (call.size_bytes < -1) fields.fail("sizeBytes");
+}
+
+void read(Fields& fields, Attach& call) {
+    fields.require("id", call.id)
+        .require("flags", call.flags)
+        .allow("known", call.known)
+        .allow("probe", call.probe);
+}
+
+void read(Fields& fields, Detach& call) {
+    fields.require("attachment", call.attachment);
+    if (call.attachment == 0) fields.fail("attachment");
+}
+
+void read(Fields& fields, Stat& call) {
+    fields.allow("id", call.id).allow("index", call.index).allow("any", call.any);
+    if (call.id.has_value() == call.index.has_value()) fields.fail("id");
+}
+
+void read(Fields& fields, Set& call) {
+    fields.require("id", call.id)
+        .require("ownerUid", call.owner_uid)
+        .require("ownerGid", call.owner_gid)
+        .require("mode", call.mode);
+}
+
+void read(Fields& fields, Remove& call) {
+    fields.require("id", call.id);
+}
+
+void read(Fields& fields, Lock& call) {
+    fields.require("id", call.id).require("locked", call.locked);
+}
+
+void read(Fields& fields, Inherit& call) {
+    fields.require("attachments", call.attachments);
+    if (call.attachments.empty() || call.attachments.size() > limits::resumed) fields.fail("attachments");
+}
+
+void write(ObjectWriter& out, const Get& call) {
+    out.add("key", call.key);
+    out.add("sizeBytes", call.size_bytes);
+    out.add("flags", call.flags);
+}
+
+void write(ObjectWriter& out, const Attach& call) {
+    out.add("id", call.id);
+    out.add("flags", call.flags);
+    out.add_if("known", call.known);
+    out.add_if("probe", call.probe);
+}
+
+void write(ObjectWriter& out, const Detach& call) {
+    out.add("attachment", call.attachment);
+}
+
+void write(ObjectWriter& out, const Stat& call) {
+    out.add_if("id", call.id);
+    out.add_if("index", call.index);
+    out.add_if("any", call.any);
+}
+
+void write(ObjectWriter& out, const Set& call) {
+    out.add("id", call.id);
+    out.add("ownerUid", call.owner_uid);
+    out.add("ownerGid", call.owner_gid);
+    out.add("mode", call.mode);
+}
+
+void write(ObjectWriter& out, const Remove& call) {
+    out.add("id", call.id);
+}
+
+void write(ObjectWriter& out, const Lock& call) {
+    out.add("id", call.id);
+    out.add("locked", call.locked);
+}
+
+void write(ObjectWriter& out, const Inherit& call) {
+    json::append(out.begin("attachments"), call.attachments);
+}
+
+// ---- Replies ----
+
+namespace {
+
+bool read_status(const Json& value, Status& out) {
+    if (!value.IsObject()) return false;
+    return !Fields(value)
+                .require("id", out.id)
+                .require("index", out.index)
+                .require("key", out.key)
+                .require("sizeBytes", out.size_bytes)
+                .require("mode", out.mode)
+                .require("ownerUid", out.owner_uid)
+                .require("ownerGid", out.owner_gid)
+                .require("creatorUid", out.creator_uid)
+                .require("creatorGid", out.creator_gid)
+                .require("attachments", out.attachments)
+                .require("creatorPid", out.creator_pid)
+                .require("lastPid", out.last_pid)
+                .require("attachedSec", out.attached_sec)
+                .require("detachedSec", out.detached_sec)
+                .require("changedSec", out.changed_sec)
+                .bad_field();
+}
+
+void write_status(std::string& text, const Status& status) {
+    ObjectWriter out(text);
+    out.add("id", status.id);
+    out.add("index", status.index);
+    out.add("key", status.key);
+    out.add("sizeBytes", status.size_bytes);
+    out.add("mode", status.mode);
+    out.add("ownerUid", status.owner_uid);
+    out.add("ownerGid", status.owner_gid);
+    out.add("creatorUid", status.creator_uid);
+    out.add("creatorGid", status.creator_gid);
+    out.add("attachments", status.attachments);
+    out.add("creatorPid", status.creator_pid);
+    out.add("lastPid", status.last_pid);
+    out.add("attachedSec", status.attached_sec);
+    out.add("detachedSec", status.detached_sec);
+    out.add("changedSec", status.changed_sec);
+}
+
+}  // namespace
+
+bool read(const Json& parameters, GetReply& reply) {
+    return !Fields(parameters).require("id", reply.id).bad_field();
+}
+
+bool read(const Json& parameters, AttachReply& reply) {
+    return !Fields(parameters)
+                .require("sizeBytes", reply.size_bytes)
+                .require("segmentId", reply.segment_id)
+                .allow("attachment", reply.attachment)
+                .allow("fileDescriptor", reply.file_descriptor)
+                .bad_field();
+}
+
+bool read(const Json& parameters, StatusReply& reply) {
+    const Json* status = json::find_member(parameters, "status");
+    return !status || read_status(*status, reply.status.emplace());
+}
+
+bool read(const Json& parameters, InfoReply& reply) {
+    return !Fields(parameters)
+                .require("highestIndex", reply.highest_index)
+                .require("segments", reply.segments)
+                .require("segmentsLimit", reply.segments_limit)
+                .require("bytes", reply.bytes)
+                .require("bytesLimit", reply.bytes_limit)
+                .bad_field();
+}
+
+bool read(const Json& parameters, Inherited& reply) {
+    return !Fields(parameters).require("attachments", reply.attachments).bad_field();
+}
+
+void write(ObjectWriter& out, const GetReply& reply) {
+    out.add("id", reply.id);
+}
+
+void write(ObjectWriter& out, const AttachReply& reply) {
+    out.add("sizeBytes", reply.size_bytes);
+    out.add("segmentId", reply.segment_id);
+    out.add_if("attachment", reply.attachment);
+    out.add_if("fileDescriptor", reply.file_descriptor);
+}
+
+void write(ObjectWriter& out, const StatusReply& reply) {
+    std::string& value = out.begin("status");
+    if (reply.status) {
+        write_status(value, *reply.status);
+    } else {
+        value += "null";
+    }
+}
+
+void write(ObjectWriter& out, const InfoReply& reply) {
+    out.add("highestIndex", reply.highest_index);
+    out.add("segments", reply.segments);
+    out.add("segmentsLimit", reply.segments_limit);
+    out.add("bytes", reply.bytes);
+    out.add("bytesLimit", reply.bytes_limit);
+}
+
+void write(ObjectWriter& out, const Inherited& reply) {
+    json::append(out.begin("attachments"), reply.attachments);
+}
+
+}  // namespace shmd::system_v
