@@ -140,7 +140,11 @@ void define_looks(CLI::App& app, Invocation& invocation) {
                                          "  shmdctl --json ls | jq -r '.[].key'");
     list_command.add_option("PREFIX", invocation.prefix, "Only keys that begin with this")->type_name("");
     list_command.add_flag("--all", invocation.all, "Those of all users, staged and deleted ones too\n(control socket)");
+    list_command
+        .add_flag("--sysv", invocation.system_v, "System V segments of all users, as ipcs -m shows\nthe kernel's")
+        ->excludes("--all", "PREFIX");
     on_command(list_command, invocation, [&] {
+        if (invocation.system_v) return list_system_v(invocation.common);
         invocation.all ? list_all(invocation.common, invocation.prefix) : list(invocation.common, invocation.prefix);
     });
 
@@ -169,6 +173,26 @@ void define_rm(CLI::App& app, Invocation& invocation) {
     on_command_with_exit(command, invocation, [&] {
         return invocation.force ? remove_by_force(invocation.common, invocation.keys)
                                 : remove(invocation.common, invocation.keys);
+    });
+}
+
+// What comes after "--" is the program's alone: main() has taken it out of what is parsed.
+void define_exec(CLI::App& app, Invocation& invocation) {
+    CLI::App& command = add_command(app, "exec", "Run a program with its System V shared memory on shmd",
+                                    "  shmdctl exec -- php script.php\n"
+                                    "  shmdctl exec -- ./server --port 5432\n"
+                                    "  shmdctl exec --fallback -- ipcmk --shmem 4096");
+    command.add_option("PROGRAM", invocation.keys, "The program and its arguments; those with a minus need\n\"--\" before")
+        ->option_text("...");
+    command.add_flag("--fallback", invocation.exec.fallback, "Leave it to the kernel when no daemon answers");
+    command.callback([&invocation] {
+        auto& program = invocation.exec.program;
+        program.insert(program.begin(), invocation.keys.begin(), invocation.keys.end());
+        if (program.empty()) throw CLI::RequiredError("PROGRAM");
+        invocation.run = [&invocation] {
+            exec(invocation.common, invocation.exec);
+            return Exit::ok;
+        };
     });
 }
 
@@ -259,6 +283,7 @@ void define(CLI::App& app, Invocation& invocation) {
     define_publish(app, invocation);
     define_looks(app, invocation);
     define_rm(app, invocation);
+    define_exec(app, invocation);
     define_changes(app, invocation);
     define_administration(app, invocation);
 }

@@ -24,10 +24,12 @@ struct Invocation {
     PublishRequest publish;
     ChangeRequest change;
     AclRequest acl;
+    ExecRequest exec;
     std::string key;
     std::string prefix;
     std::vector<std::string> keys;
     bool all = false;
+    bool system_v = false;
     bool force = false;
     bool off = false;
     std::uint64_t size = 0;

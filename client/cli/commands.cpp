@@ -84,6 +84,16 @@ void list(const Common& common, const std::string& prefix) {
     print(segments_view(segments, terminal_width(STDOUT_FILENO)));
 }
 
+void list_system_v(const Common& common) {
+    Client client = connect(common);
+    try {
+        std::string statuses = items_of(client.call_many("io.shmd.SystemV.List"), "status");
+        common.json ? print_json(indented(statuses)) : print(system_v_view(statuses));
+    } catch (const Error& error) {
+        throw call_failure(error, {}, Action::list);
+    }
+}
+
 Exit remove(const Common& common, const std::vector<std::string>& keys) {
     Client client = connect(common);
     Exit exit = Exit::ok;

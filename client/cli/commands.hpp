@@ -37,6 +37,9 @@ void stat(const Common& common, const std::string& key);
 
 void list(const Common& common, const std::string& prefix);
 
+/// The System V segments of all users, as ipcs(1) shows them.
+void list_system_v(const Common& common);
+
 /// Goes on after a key that fails, having complained, and says at the end how it went.
 [[nodiscard]] Exit remove(const Common& common, const std::vector<std::string>& keys);
 
@@ -68,6 +71,15 @@ struct AclRequest {
 };
 /// Shows the entries when there is nothing to change.
 void acl(const Common& common, const AclRequest& request);
+
+// In exec.cpp:
+
+struct ExecRequest {
+    std::vector<std::string> program{};  // and its arguments
+    bool fallback = false;               // to the kernel, when no daemon answers
+};
+/// Becomes the program. Throws Failure, with the status of env(1) when it cannot be run.
+void exec(const Common& common, const ExecRequest& request);
 
 // In administration.cpp:
 

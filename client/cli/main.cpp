@@ -21,6 +21,12 @@ Exit run(int argc, char** argv) {
         complete(app, {invocation.typed.begin() + 1, invocation.typed.end()});
         return Exit::ok;
     }
+    auto& typed = invocation.typed;
+    if (auto dashes = std::ranges::find(typed, "--"); std::find(typed.begin(), dashes, "exec") != dashes) {
+        if (dashes != typed.end()) invocation.exec.program.assign(dashes + 1, typed.end());
+        typed.erase(dashes, typed.end());
+        argc = static_cast<int>(typed.size()) + 1;
+    }
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

@@ -1,8 +1,10 @@
 #include "views.hpp"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdint>
+#include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -286,6 +288,23 @@ std::string statuses_view(const std::string& segments, std::size_t line_width) {
                    local_time(number(each, "createdUsec"))});
     }
     return table.text(line_width);
+}
+
+std::string system_v_view(const std::string& statuses) {
+    using enum Table::Align;
+    constexpr std::int64_t destroyed = 01000, locked = 02000;
+    Table table({{"KEY"}, {"SHMID"}, {"OWNER"}, {"PERMS"}, {"BYTES", right}, {"NATTCH", right}, {"STATUS"}});
+    for (const Json& each : items(statuses)) {
+        std::int64_t mode = number(each, "mode");
+        std::array<char, 16> key{}, permissions{};
+        std::snprintf(key.data(), key.size(), "0x%08x", static_cast<unsigned>(number(each, "key")));
+        std::snprintf(permissions.data(), permissions.size(), "%o", static_cast<unsigned>(mode & 0777));
+        std::string status = (mode & destroyed) != 0 ? "dest" : "";
+        if ((mode & locked) != 0) status += status.empty() ? "locked" : " locked";
+        table.add({key.data(), plain(number(each, "id")), user_name(static_cast<uid_t>(number(each, "ownerUid"))),
+                   permissions.data(), plain(number(each, "sizeBytes")), plain(number(each, "attachments")), status});
+    }
+    return table.text();
 }
 
 std::string who_view(const std::string& attachments, std::size_t line_width) {

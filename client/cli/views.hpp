@@ -32,6 +32,8 @@ namespace shmd::cli {
 
 /// Segments as io.shmd.Control tells of them, and the attachments of one.
 [[nodiscard]] std::string statuses_view(const std::string& segments, std::size_t line_width);
+/// The statuses of System V segments, an array, in the columns of ipcs(1).
+[[nodiscard]] std::string system_v_view(const std::string& statuses);
 [[nodiscard]] std::string who_view(const std::string& attachments, std::size_t line_width);
 /// The reply of Evict.
 [[nodiscard]] std::string evicted_view(const std::string& reply);
