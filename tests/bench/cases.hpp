@@ -36,4 +36,7 @@ void add_life_cases(const Settings& settings);
 /// Calls to a daemon whose segments outlive it, and its start with many.
 void add_keeping_cases(const Settings& settings);
 
+/// The drop-in's calls beside the kernel's.
+void add_system_v_cases(const Settings& settings);
+
 }  // namespace shmd::bench
