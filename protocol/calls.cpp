@@ -343,6 +343,7 @@ constexpr std::array methods{
     Method{system_v::Lock::method, decode_system_v<system_v::Lock>},
     Method{system_v::Info::method, decode_without_parameters<system_v::Info>},
     Method{system_v::List::method, decode_without_parameters<system_v::List>},
+    Method{system_v::Changes::method, decode_without_parameters<system_v::Changes>},
     Method{system_v::Inherit::method, decode_system_v<system_v::Inherit>},
     Method{system_v::Claim::method, decode_without_parameters<system_v::Claim>},
     Method{ListSegments::method, decode_prefix_only<ListSegments>},
@@ -509,6 +510,7 @@ struct EncodeParameters {
     void operator()(const GetUsage&) const {}
     void operator()(const system_v::Info&) const {}
     void operator()(const system_v::List&) const {}
+    void operator()(const system_v::Changes&) const {}
     void operator()(const system_v::Claim&) const {}
     template <typename T>
     requires requires(ObjectWriter& writer, const T& call) { system_v::write(writer, call); }

@@ -200,7 +200,7 @@ using CallBody = std::variant<GetInfo, GetInterfaceDescription, Create, Open, Cr
                               List, Delete, SetAttributes, Renew, Seal, Resize, Watch, GetStatus, GetUsage, ListSegments,
                               GetSegment, ForceDelete, Disconnect, Evict, Reload, SetLogLevel, Drain, system_v::Get,
                               system_v::Attach, system_v::Detach, system_v::Stat, system_v::Set, system_v::Remove,
-                              system_v::Lock, system_v::Info, system_v::List, system_v::Inherit, system_v::Claim>;
+                              system_v::Lock, system_v::Info, system_v::List, system_v::Changes, system_v::Inherit, system_v::Claim>;
 
 /// True when a segment may carry these.
 [[nodiscard]] bool labels_fit(const Labels& labels);
@@ -355,7 +355,8 @@ struct Evicted {
 
 using ReplyBody = std::variant<Empty, ServiceInfo, InterfaceDescription, Grant, Grants, OpenResults, Resumed, SegmentReply, WatchReply,
                                Status, UsageReply, SegmentStatusReply, Disconnected, Evicted, system_v::GetReply,
-                               system_v::AttachReply, system_v::StatusReply, system_v::InfoReply, system_v::Inherited>;
+                               system_v::AttachReply, system_v::StatusReply, system_v::InfoReply, system_v::ChangesReply,
+                               system_v::Inherited>;
 
 /// Bytes that are not UTF-8 go as U+FFFD.
 [[nodiscard]] std::string encode_reply(const ReplyBody& body, bool continues = false);

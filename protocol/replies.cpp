@@ -339,6 +339,7 @@ template std::optional<Reply<system_v::GetReply>> decode_reply(std::string_view)
 template std::optional<Reply<system_v::AttachReply>> decode_reply(std::string_view);
 template std::optional<Reply<system_v::StatusReply>> decode_reply(std::string_view);
 template std::optional<Reply<system_v::InfoReply>> decode_reply(std::string_view);
+template std::optional<Reply<system_v::ChangesReply>> decode_reply(std::string_view);
 template std::optional<Reply<system_v::Inherited>> decode_reply(std::string_view);
 
 std::string to_json(const Segment& segment) {

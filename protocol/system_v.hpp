@@ -66,6 +66,10 @@ struct List {
     static constexpr std::string_view method = "io.shmd.SystemV.List";
     bool operator==(const List&) const = default;
 };
+struct Changes {
+    static constexpr std::string_view method = "io.shmd.SystemV.Changes";
+    bool operator==(const Changes&) const = default;
+};
 /// 1 to limits::resumed of them.
 struct Inherit {
     static constexpr std::string_view method = "io.shmd.SystemV.Inherit";
@@ -112,6 +116,10 @@ struct InfoReply {
     std::int64_t segments = 0, segments_limit = 0;
     std::int64_t bytes = 0, bytes_limit = 0;
     bool operator==(const InfoReply&) const = default;
+};
+struct ChangesReply {
+    int file_descriptor = 0;
+    bool operator==(const ChangesReply&) const = default;
 };
 struct Inherited {
     std::vector<std::uint32_t> attachments;

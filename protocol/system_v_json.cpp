@@ -169,6 +169,10 @@ bool read(const Json& parameters, InfoReply& reply) {
                 .bad_field();
 }
 
+bool read(const Json& parameters, ChangesReply& reply) {
+    return !Fields(parameters).require("fileDescriptor", reply.file_descriptor).bad_field();
+}
+
 bool read(const Json& parameters, Inherited& reply) {
     return !Fields(parameters).require("attachments", reply.attachments).bad_field();
 }
@@ -199,6 +203,10 @@ void write(ObjectWriter& out, const InfoReply& reply) {
     out.add("segmentsLimit", reply.segments_limit);
     out.add("bytes", reply.bytes);
     out.add("bytesLimit", reply.bytes_limit);
+}
+
+void write(ObjectWriter& out, const ChangesReply& reply) {
+    out.add("fileDescriptor", reply.file_descriptor);
 }
 
 void write(ObjectWriter& out, const Inherited& reply) {

@@ -29,12 +29,14 @@ bool read(const json::Json& parameters, GetReply& reply);
 bool read(const json::Json& parameters, AttachReply& reply);
 bool read(const json::Json& parameters, StatusReply& reply);
 bool read(const json::Json& parameters, InfoReply& reply);
+bool read(const json::Json& parameters, ChangesReply& reply);
 bool read(const json::Json& parameters, Inherited& reply);
 
 void write(json::ObjectWriter& out, const GetReply& reply);
 void write(json::ObjectWriter& out, const AttachReply& reply);
 void write(json::ObjectWriter& out, const StatusReply& reply);
 void write(json::ObjectWriter& out, const InfoReply& reply);
+void write(json::ObjectWriter& out, const ChangesReply& reply);
 void write(json::ObjectWriter& out, const Inherited& reply);
 
 }  // namespace shmd::system_v

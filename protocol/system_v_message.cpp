@@ -75,13 +75,33 @@ Message::Message(const Info&) {
     bytes_[size_++] = '\0';
 }
 
-Message::Message(std::string_view method, std::span<const std::uint32_t> attachments) {
-    put("{\"method\":\"%.*s\",\"parameters\":{\"attachments\":[", static_cast<int>(method.size()), method.data());
+Message::Message(const Changes&) {
+    put("{\"method\":\"io.shmd.SystemV.Changes\"}");
+    bytes_[size_++] = '\0';
+}
+
+void Message::put_list(std::span<const std::uint32_t> attachments) {
     for (std::size_t i = 0; i < attachments.size() && i < message_attachments; i++) {
         put(i == 0 ? "%" PRIu32 : ",%" PRIu32, attachments[i]);
     }
-    put("]%s}}", method == Inherit::method ? "" : ",\"partial\":true");
-    bytes_[size_++] = '\0';
+}
+
+Message Message::inherit(std::span<const std::uint32_t> attachments) {
+    Message message;
+    message.put("{\"method\":\"io.shmd.SystemV.Inherit\",\"parameters\":{\"attachments\":[");
+    message.put_list(attachments);
+    message.put("]}}");
+    message.bytes_[message.size_++] = '\0';
+    return message;
+}
+
+Message Message::resume(std::span<const std::uint32_t> attachments, bool partial) {
+    Message message;
+    message.put("{\"method\":\"io.shmd.Segments.Resume\",\"parameters\":{\"attachments\":[");
+    message.put_list(attachments);
+    message.put("],\"partial\":%s}}", text(partial));
+    message.bytes_[message.size_++] = '\0';
+    return message;
 }
 
 Message::Message(const Claim&) {

@@ -26,14 +26,19 @@ class Message {
     explicit Message(const Remove& call);
     explicit Message(const Lock& call);
     explicit Message(const Info& call);
-    /// At most message_attachments of them. method: Inherit's, or that of io.shmd.Segments.Resume, which then is partial.
-    Message(std::string_view method, std::span<const std::uint32_t> attachments);
+    explicit Message(const Changes& call);
+    /// At most message_attachments of them, for Inherit.
+    static Message inherit(std::span<const std::uint32_t> attachments);
+    /// The same for io.shmd.Segments.Resume.
+    static Message resume(std::span<const std::uint32_t> attachments, bool partial);
     /// Oneway.
     explicit Message(const Claim& call);
 
     [[nodiscard]] std::string_view bytes() const { return {bytes_, size_}; }
 
   private:
+    Message() = default;
+    void put_list(std::span<const std::uint32_t> attachments);
     [[gnu::format(printf, 2, 3)]] void put(const char* format, ...);
 
     char bytes_[2048];

@@ -130,7 +130,7 @@ void take_up_again(Link& link) {
             return count == system_v::message_attachments;
         });
         if (count == 0) return;
-        system_v::Message resume("io.shmd.Segments.Resume", {wanted, count});
+        auto resume = system_v::Message::resume({wanted, count}, count == system_v::message_attachments);
         std::string_view reply;
         system_v::Attachments taken;
         if (link.call(resume, reply) != 0 || system_v::take(reply, taken) != 0) return;
@@ -184,7 +184,7 @@ void drop_pairs() {
 }
 
 bool inherit(Link& link, Pairs& some) {
-    system_v::Message message(system_v::Inherit::method, {some.page.parents, some.count});
+    auto message = system_v::Message::inherit({some.page.parents, some.count});
     std::string_view reply;
     return link.call(message, reply) == 0 && system_v::take(reply, some.page.childs) == 0 &&
            some.page.childs.count == some.count;

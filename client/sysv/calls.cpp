@@ -13,6 +13,7 @@
 #include "attachments.hpp"
 #include "daemon.hpp"
 #include "kept_descriptors.hpp"
+#include "known_names.hpp"
 #include "limits.hpp"
 #include "link.hpp"
 #include "shmd/sysv.h"
@@ -32,12 +33,13 @@ using system_v::Message;
 enum class Lost { again, fails };
 
 // Makes a call, on a new connection when the old one has ended. 0 or an errno; `use` is given the connection and the reply.
-template <typename F>
-int make(const Message& message, Lost lost, const F& use) {
+template <typename F, typename G>
+int make(const Message& message, Lost lost, const F& use, const G& prepare) {
     forget_if_forked();
     for (bool last = false;; last = true) {
         Link* link = Link::take();
         if (!link) return no_daemon(errno);
+        prepare(*link);
         std::string_view reply;
         int error = link->call(message, reply);
         if (error == 0) error = use(*link, reply);
@@ -46,6 +48,11 @@ int make(const Message& message, Lost lost, const F& use) {
         if (error != EPIPE && error != ECONNRESET) return error;
         if (last || !harmless) return EIO;
     }
+}
+
+template <typename F>
+int make(const Message& message, Lost lost, const F& use) {
+    return make(message, lost, use, [](Link&) {});
 }
 
 template <typename Reply>
@@ -65,21 +72,52 @@ T failed(int error, T result) {
 
 // ---- shmget ----
 
+// True when an earlier answer still holds.
+bool get_known(const NameQuery& query, std::int32_t& id) {
+    forget_if_forked();
+    Link* link = Link::take();
+    if (!link) return false;
+    auto known = known_name(*link, query);
+    link->release();
+    if (known) id = *known;
+    return known.has_value();
+}
+
 int get(key_t key, std::size_t size, int flags) {
     constexpr auto most = static_cast<std::size_t>(limits::integer);
     // More than the kernel's own limit; what lies between it and ours is more than any machine has.
     bool beyond = size > SIZE_MAX - (std::size_t{1} << 24) || size > static_cast<std::size_t>(INT64_MAX);
     std::int64_t bytes = beyond ? -1 : static_cast<std::int64_t>(size > most ? most : size);
     bool opens = key != IPC_PRIVATE && (flags & (IPC_CREAT | IPC_EXCL)) != (IPC_CREAT | IPC_EXCL);
+    const NameQuery query{key, bytes, flags, ::geteuid(), ::getegid()};
     system_v::GetReply reply;
-    int error = ask(Message(system_v::Get{key, bytes, flags}), opens ? Lost::again : Lost::fails, reply);
+    if (opens && get_known(query, reply.id)) return reply.id;
+    std::uint64_t count = 0;
+    auto take = [&](Link& link, std::string_view text) {
+        int error = system_v::take(text, reply);
+        if (error == 0 && opens) remember_name(link, query, count, reply.id);
+        return error;
+    };
+    auto prepare = [&](Link& link) {
+        if (!opens) return;
+        want_change_page(link);
+        count = names_count(link);
+    };
+    int error = make(Message(system_v::Get{key, bytes, flags}), opens ? Lost::again : Lost::fails, take, prepare);
     return error ? failed(error, -1) : reply.id;
 }
 
 // ---- shmat ----
 
+// Without waiting for an answer, unless something else waits already: the daemon serves what one call of everybody has left
+// before it tells how many are attached.
 void end_attachment(std::uint32_t attachment) {
-    if (attachment != 0) (void)tell(Message(system_v::Detach{attachment}, false), Lost::again);
+    if (attachment == 0) return;
+    Link* link = Link::take();
+    if (!link) return;
+    bool told = !link->has_told() && link->send(Message(system_v::Detach{attachment}, true)) == 0;
+    link->release();
+    if (!told) (void)tell(Message(system_v::Detach{attachment}, false), Lost::again);
 }
 
 struct Place {
@@ -140,6 +178,7 @@ int ask_for_grant(int id, int flags, Granted& granted) {
     auto known = kept ? std::optional(kept->segment) : std::nullopt;
     int error = make(Message(system_v::Attach{id, flags, known, std::nullopt}), Lost::again,
                      [&](Link& link, std::string_view text) {
+                         if (something_was_removed(link)) drop_kept_descriptors();
                          if (int refused = system_v::take(text, granted.reply)) return refused;
                          if (!granted.reply.attachment || granted.reply.size_bytes < 1) return EIO;
                          granted.link = link.number();

@@ -128,6 +128,7 @@ bool Link::connect() {
 void Link::end() {
     socket_.close();
     number_ = 0;
+    has_told_ = false;
     size_ = 0;
 }
 
@@ -135,7 +136,17 @@ std::span<char> Link::buffer() {
     return buffers[this - links];
 }
 
+bool Link::is_alive() const {
+    char none = 0;
+    return ::recv(socket_.fd, &none, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
 int Link::send(const system_v::Message& message) {
+    has_told_ = true;
+    return put(message);
+}
+
+int Link::put(const system_v::Message& message) {
     std::string_view left = message.bytes();
     while (!left.empty()) {
         ssize_t sent = ::send(socket_.fd, left.data(), left.size(), MSG_NOSIGNAL);
@@ -153,7 +164,7 @@ int Link::send(const system_v::Message& message) {
 int Link::call(const system_v::Message& message, std::string_view& reply) {
     if (received_ >= 0) ::close(take_descriptor());
     size_ = 0;
-    if (int error = send(message)) return error;
+    if (int error = put(message)) return error;
     const std::span<char> buffer = this->buffer();
     for (;;) {
         alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
@@ -181,6 +192,7 @@ int Link::call(const system_v::Message& message, std::string_view& reply) {
             return ECONNRESET;
         }
     }
+    has_told_ = false;
     reply = {buffer.data(), size_ - 1};
     return 0;
 }

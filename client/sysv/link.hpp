@@ -43,6 +43,10 @@ class Link {
     [[nodiscard]] int call(const system_v::Message& message, std::string_view& reply);
     /// Sends a call that has no reply.
     [[nodiscard]] int send(const system_v::Message& message);
+    /// True while something was sent that nothing has been received after.
+    [[nodiscard]] bool has_told() const { return has_told_; }
+    /// Asks the kernel whether the daemon has closed it.
+    [[nodiscard]] bool is_alive() const;
     /// A descriptor that came with the last reply; the caller owns it. -1: none came.
     [[nodiscard]] int take_descriptor();
 
@@ -63,6 +67,7 @@ class Link {
     [[nodiscard]] bool is_mine_now() const;
     [[nodiscard]] bool connect();
     [[nodiscard]] std::span<char> buffer();
+    [[nodiscard]] int put(const system_v::Message& message);
     void end();
 
     enum State : std::uint32_t { free, idle, busy };
@@ -73,6 +78,7 @@ class Link {
     gid_t group_ = 0;
     std::uint32_t number_ = 0;
     int received_ = -1;
+    bool has_told_ = false;
     std::size_t size_ = 0;
 };
 

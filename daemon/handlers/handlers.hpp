@@ -185,6 +185,7 @@ class Handlers {
     Outcome act(Client& client, const system_v::Lock& call);
     Outcome act(Client& client, const system_v::Info& call);
     Outcome act(Client& client, const system_v::List& call);
+    Outcome act(Client& client, const system_v::Changes& call);
     Outcome act(Client& client, const system_v::Inherit& call);
     Outcome act(Client& client, const system_v::Claim& call);
     Outcome get_existing(Client& client, Entry& entry, const system_v::Get& call);

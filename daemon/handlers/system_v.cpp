@@ -91,6 +91,14 @@ Error as_system_v_error(Error error) {
     }
 }
 
+// What the caller knows to have ended must not be counted: a process that has exited or detached just before, of which this one
+// has been told by other ways than ours.
+bool others_may_have_ended(const Client& client, const Entry& entry) {
+    return !client.others_were_served && std::ranges::any_of(entry.attachments, [&](const Attachment* each) {
+        return each->holder != &client.held;
+    });
+}
+
 }  // namespace
 
 Outcome in_terms_of(const Call& call, Outcome outcome) {
@@ -144,8 +152,8 @@ Outcome Handlers::finish_get(Client& client, NewSegment& segment, const system_v
 
 Outcome Handlers::act(Client& client, const system_v::Attach& call) {
     Entry* entry = registry_.find_system_v(call.id);
-    if (entry && entry->state == State::deleted && !client.others_were_served) return ServeOthersFirst{};
     if (!entry) return system_v_error(EINVAL);
+    if (entry->state == State::deleted && others_may_have_ended(client, *entry)) return ServeOthersFirst{};
     Access access = (call.flags & SHM_RDONLY) != 0 ? Access::read : Access::write;
     int wanted = (access == Access::read ? 0444 : 0666) | ((call.flags & SHM_EXEC) != 0 ? 0111 : 0);
     bool denied = !check_system_v(client.peer, entry->acl, wanted);
@@ -177,12 +185,11 @@ Outcome Handlers::act(Client& client, const system_v::Detach& call) {
 
 // ---- shmctl ----
 
-// What the caller knows to have ended must not be counted: processes that exited and detached just before.
 Outcome Handlers::act(Client& client, const system_v::Stat& call) {
-    if (!client.others_were_served) return ServeOthersFirst{};
     Entry* entry = call.id ? registry_.find_system_v(*call.id)
                            : registry_.system_v().at(*call.index < 0 ? -1 : *call.index % system_v::indexes);
     if (!entry) return system_v_error(EINVAL);
+    if (others_may_have_ended(client, *entry)) return ServeOthersFirst{};
     if (call.any != true && !check_system_v(client.peer, entry->acl, 0444)) return system_v_error(EACCES);
     return Answer{system_v::StatusReply{describe(*entry)}};
 }
@@ -221,7 +228,8 @@ Result<Entry*> Handlers::find_to_administer(const Client& client, std::int32_t i
     return entry;
 }
 
-Outcome Handlers::act(Client&, const system_v::Info&) {
+Outcome Handlers::act(Client& client, const system_v::Info&) {
+    if (!client.others_were_served) return ServeOthersFirst{};
     system_v::InfoReply info;
     const SystemVIndex& index = registry_.system_v();
     info.highest_index = index.highest();
@@ -244,6 +252,16 @@ Outcome Handlers::act(Client&, const system_v::List&) {
 std::optional<ReplyBody> Handlers::system_v_status(const Entry& entry) {
     if (entry.system_v_index < 0) return std::nullopt;
     return system_v::StatusReply{describe(entry)};
+}
+
+Outcome Handlers::act(Client&, const system_v::Changes&) {
+    auto page = registry_.change_page();
+    if (!page) return std::move(page).error();
+    auto fd = (*page)->grant();
+    if (!fd) return std::move(fd).error();
+    Answer answer{system_v::ChangesReply{0}};
+    answer.fds.push_back(*std::move(fd));
+    return answer;
 }
 
 // ---- fork ----

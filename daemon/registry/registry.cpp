@@ -155,6 +155,27 @@ Entry& Registry::insert(std::unique_ptr<Entry> entry) {
     return added;
 }
 
+Result<const ChangePage*> Registry::change_page() {
+    if (!change_page_) {
+        auto made = ChangePage::create();
+        if (!made) return std::move(made).error();
+        change_page_.emplace(*std::move(made));
+        // Clients take 0 for "not known".
+        change_page_->count_name();
+    }
+    return &*change_page_;
+}
+
+void Registry::note_name_change(const Entry& entry) {
+    if (change_page_ && entry.system_v_index >= 0) change_page_->count_name();
+}
+
+void Registry::note_removal(const Entry& entry) {
+    if (!change_page_ || entry.system_v_index < 0) return;
+    change_page_->count_name();
+    change_page_->count_removal();
+}
+
 void Registry::settle(Entry& entry) {
     if (entry.state != State::live && entry.attachments.empty()) after_detach(entry);
 }
@@ -269,6 +290,7 @@ void Registry::remove(Entry& entry, Event why) {
     touch(entry);
     if (recorder_) recorder_->deleted(entry);
     if (was_live) watchers_.tell(why, entry);
+    note_removal(entry);
     forget_key(entry);
     if (entry.attachments.empty()) erase(entry);
 }
@@ -295,6 +317,7 @@ void Registry::publish(Entry& entry, std::string key) {
         replaced->creator_watch.reset();
         touch(*replaced);
         watchers_.tell(Event::replaced, *replaced);
+        note_removal(*replaced);
         replaced->key.reset();
     }
     entry.state = State::live;
@@ -333,6 +356,7 @@ void Registry::lock_memory(Entry& entry, bool locked) {
 void Registry::resize(Entry& entry, std::int64_t size_bytes) {
     entry.size_bytes = size_bytes;
     touch(entry);
+    note_name_change(entry);
     if (recorder_) recorder_->changed(entry);
     if (entry.state == State::live) watchers_.tell(Event::resized, entry);
 }

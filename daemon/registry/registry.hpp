@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "change_page.hpp"
 #include "memory.hpp"
 #include "policy.hpp"
 #include "quota.hpp"
@@ -156,6 +157,8 @@ class Registry {
     [[nodiscard]] std::int64_t next_id() const { return next_id_; }
     /// Lets a segment go that was restored, is deleted or staged, and has no attachments.
     void settle(Entry& entry);
+    /// Where changes of System V segments are counted; made when it is first asked for.
+    [[nodiscard]] Result<const ChangePage*> change_page();
     /// Whom to tell of every change; null for nobody.
     void record_to(Recorder* recorder) { recorder_ = recorder; }
 
@@ -183,6 +186,7 @@ class Registry {
         change(entry);
         touch(entry);
         relist(entry);
+        note_name_change(entry);
         if (recorder_) recorder_->changed(entry);
         watchers_.tell(Event::changed, entry);
     }
@@ -232,6 +236,8 @@ class Registry {
     Attachment& take_in(Entry& entry, HeldAttachments& holder, std::uint32_t id);
     void after_detach(Entry& entry);
     void forget_key(Entry& entry);
+    void note_name_change(const Entry& entry);
+    void note_removal(const Entry& entry);
     void announce(const std::string& key);
     void touch(Entry& entry);
     void unlist(Entry& entry);
@@ -242,6 +248,7 @@ class Registry {
     std::function<void()> lease_changed_;
     Recorder* recorder_ = nullptr;
     SystemVIndex system_v_;
+    std::optional<ChangePage> change_page_;
     std::int64_t next_id_;
     std::uint32_t last_attachment_;
     std::map<std::int64_t, std::unique_ptr<Entry>> by_id_;

@@ -35,7 +35,8 @@ int most_fds(const Call& call) {
     if (auto* create = std::get_if<CreateMany>(&*call.body)) return static_cast<int>(create->segments.size());
     if (auto* open = std::get_if<OpenMany>(&*call.body)) return static_cast<int>(open->targets.size());
     bool one = std::holds_alternative<Create>(*call.body) || std::holds_alternative<Open>(*call.body) ||
-               std::holds_alternative<system_v::Attach>(*call.body);
+               std::holds_alternative<system_v::Attach>(*call.body) ||
+               std::holds_alternative<system_v::Changes>(*call.body);
     return one ? 1 : 0;
 }
 

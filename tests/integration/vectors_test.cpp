@@ -158,6 +158,7 @@ void check_granted_fd(const Json& call, const Json& reply, int fd) {
     const Json& parameters = reply["parameters"];
     struct stat status {};
     REQUIRE(::fstat(fd, &status) == 0);
+    if (call["method"] == system_v::Changes::method) return;
     if (call["method"] == system_v::Attach::method) {
         CHECK(status.st_size == parameters["sizeBytes"].get<std::int64_t>());
         return;

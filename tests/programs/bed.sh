@@ -1,6 +1,6 @@
 # For the tests of this directory: a daemon of their own, and what they check with. To be sourced; $1 is the build directory.
 set -u
-build=$1
+build=$(cd "$1" && pwd)
 shmdctl=$build/client/cli/shmdctl
 scratch=$(mktemp -d /tmp/shmd-programs.XXXXXX)
 chmod 755 "$scratch"

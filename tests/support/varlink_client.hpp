@@ -91,6 +91,8 @@ struct ReplyTo<system_v::Info> : std::type_identity<system_v::InfoReply> {};
 template <>
 struct ReplyTo<system_v::List> : std::type_identity<system_v::StatusReply> {};
 template <>
+struct ReplyTo<system_v::Changes> : std::type_identity<system_v::ChangesReply> {};
+template <>
 struct ReplyTo<system_v::Inherit> : std::type_identity<system_v::Inherited> {};
 template <>
 struct ReplyTo<system_v::Claim> : std::type_identity<Empty> {};

@@ -119,6 +119,7 @@ inline std::vector<CallBody> sample_calls() {
             system_v::Lock{65536, true},
             system_v::Info{},
             system_v::List{},
+            system_v::Changes{},
             system_v::Inherit{{1, 4294967295U}},
             system_v::Claim{}};
 }
@@ -178,6 +179,7 @@ inline std::string sample_reply(const std::string& method) {
     if (method == system_v::Attach::method) return encode_reply(system_v::AttachReply{4097, 7, 9, 0});
     if (method == system_v::Stat::method || method == system_v::List::method) return encode_reply(full_system_v_status());
     if (method == system_v::Info::method) return encode_reply(system_v::InfoReply{3, 2, 4096, 8192, 1 << 30});
+    if (method == system_v::Changes::method) return encode_reply(system_v::ChangesReply{0});
     if (method == system_v::Inherit::method) return encode_reply(system_v::Inherited{{2, 0}});
     if (method == system_v::Detach::method || method == system_v::Set::method || method == system_v::Remove::method ||
         method == system_v::Lock::method || method == system_v::Claim::method) {

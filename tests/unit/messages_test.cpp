@@ -55,6 +55,7 @@ TEST_CASE("every reply survives encoding and decoding") {
     check_round_trip(system_v::AttachReply{4097, 7, 9, 0});
     check_round_trip(system_v::AttachReply{1, 8, std::nullopt, std::nullopt});
     check_round_trip(system_v::InfoReply{3, 2, 4096, 8192, 1 << 30});
+    check_round_trip(system_v::ChangesReply{0});
     check_round_trip(system_v::Inherited{{2, 0}});
     check_round_trip(Grant{bare_segment(), std::nullopt, 1, 0});
     check_round_trip(SegmentReply{full_segment()});

@@ -1,0 +1,31 @@
+#include "change_page.hpp"
+
+#include <sys/mman.h>
+
+#include <utility>
+
+namespace shmd {
+namespace {
+
+constexpr std::int64_t change_page_bytes = 4096;
+
+}  // namespace
+
+Result<ChangePage> ChangePage::create() {
+    auto memory = Memory::create("changes", change_page_bytes, {.sealable = false});
+    if (!memory) return std::move(memory).error();
+    auto fd = memory->grant(Access::write);
+    if (!fd) return std::move(fd).error();
+    void* page = ::mmap(nullptr, change_page_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd->get(), 0);
+    if (page == MAP_FAILED) return Error::out_of_memory(change_page_bytes);
+    return ChangePage(*std::move(memory), static_cast<Counts*>(page));
+}
+
+ChangePage::ChangePage(ChangePage&& other) noexcept
+    : memory_(std::move(other.memory_)), counts_(std::exchange(other.counts_, nullptr)) {}
+
+ChangePage::~ChangePage() {
+    if (counts_) ::munmap(counts_, change_page_bytes);
+}
+
+}  // namespace shmd
