@@ -1,4 +1,4 @@
-# Debian packages by CPack: shmd, libshmd0 and libshmd-dev. Whatever is installed without a component goes into shmd.
+# Debian packages by CPack: shmd, libshmd0, libshmd-dev and libshmd-sysv. Whatever is installed without a component goes into shmd.
 # The target "packages" leaves them in packages/ of the build directory.
 
 # Paths in the packages are those that were configured: the units name the daemon, the libraries lie by architecture.
@@ -40,7 +40,7 @@ file(WRITE ${generated}/triggers "activate-noawait ldconfig\n")
 execute_process(COMMAND gzip -9nc ${debian}/changelog OUTPUT_FILE ${generated}/changelog.Debian.gz
                 COMMAND_ERROR_IS_FATAL ANY)
 
-set(components shmd libshmd0 libshmd-dev)
+set(components shmd libshmd0 libshmd-dev libshmd-sysv)
 foreach(component IN LISTS components)
   install(FILES ${generated}/copyright ${generated}/changelog.Debian.gz DESTINATION share/doc/${component}
           COMPONENT ${component} EXCLUDE_FROM_ALL)
@@ -49,6 +49,10 @@ foreach(component IN LISTS components)
   if(component STREQUAL "shmd")
     # Debian's wrappers do not know "clean".
     string(APPEND overrides "shmd: maintainer-script-calls-systemctl [prerm:*]\n")
+  endif()
+  if(component STREQUAL "libshmd-sysv")
+    # Nothing is linked with it: programs are started with it, under this name.
+    string(APPEND overrides "libshmd-sysv: shared-library-lacks-version *\n")
   endif()
   file(WRITE ${generated}/${component}.lintian "${overrides}")
   install(FILES ${generated}/${component}.lintian DESTINATION share/lintian/overrides RENAME ${component}
@@ -99,7 +103,8 @@ set(CPACK_DEBIAN_LIBSHMD0_PACKAGE_NAME libshmd0)
 set(CPACK_DEBIAN_LIBSHMD0_PACKAGE_SECTION libs)
 set(CPACK_DEBIAN_LIBSHMD0_PACKAGE_SHLIBDEPS OFF)
 set(CPACK_PROJECT_CONFIG_FILE ${debian}/library_depends.cmake)
-set(CPACK_LIBSHMD_FILE ${PROJECT_BINARY_DIR}/client/c/libshmd.so.${PROJECT_VERSION})
+set(CPACK_LIBSHMD0_FILE ${PROJECT_BINARY_DIR}/client/c/libshmd.so.${PROJECT_VERSION})
+set(CPACK_LIBSHMD-SYSV_FILE ${PROJECT_BINARY_DIR}/client/sysv/libshmd-sysv.so)
 set(CPACK_DEBIAN_LIBSHMD0_PACKAGE_CONTROL_EXTRA ${generated}/shlibs ${generated}/triggers)
 set(CPACK_DEBIAN_LIBSHMD0_PACKAGE_SUGGESTS "shmd")
 set(CPACK_DEBIAN_LIBSHMD0_DESCRIPTION "shared memory segments by key - library
@@ -120,6 +125,19 @@ holds, by key. Grants are enforced by the kernel, and end with the process.
 This package has the headers for C and C++20, and what CMake and pkg-config
 need to find the library.")
 
+set(CPACK_DEBIAN_LIBSHMD-SYSV_PACKAGE_NAME libshmd-sysv)
+set(CPACK_DEBIAN_LIBSHMD-SYSV_PACKAGE_SECTION libs)
+set(CPACK_DEBIAN_LIBSHMD-SYSV_PACKAGE_SHLIBDEPS OFF)
+set(CPACK_DEBIAN_LIBSHMD-SYSV_PACKAGE_CONTROL_EXTRA ${generated}/triggers)
+set(CPACK_DEBIAN_LIBSHMD-SYSV_PACKAGE_RECOMMENDS "shmd")
+set(CPACK_DEBIAN_LIBSHMD-SYSV_DESCRIPTION "shared memory service - System V programs, unchanged
+shmd holds the shared memory segments of one machine. This library takes the
+place of shmget, shmat, shmdt and shmctl in programs that are started with it,
+so that their System V segments are shmd's: with quotas, with names, and
+without leaks after a crash.
+
+\"shmdctl exec -- PROGRAM\", of the package shmd, starts a program with it.")
+
 include(CPack)
 
 add_custom_target(packages
@@ -128,4 +146,4 @@ add_custom_target(packages
   WORKING_DIRECTORY ${PROJECT_BINARY_DIR}
   COMMENT "Making the Debian packages, in ${CPACK_PACKAGE_DIRECTORY}"
   VERBATIM USES_TERMINAL)
-add_dependencies(packages shmd shmd_daemon shmdctl shmd_manuals)
+add_dependencies(packages shmd shmd_sysv shmd_daemon shmdctl shmd_manuals)

@@ -52,6 +52,8 @@ Server::Server(const ServerOptions& options)
       leases_(loop_, registry_),
       service_manager_(loop_, quota_) {
     apply(options.settings);
+    // Now, so that it takes nothing away from clients later. Without it they ask more often.
+    (void)registry_.change_page();
     handlers_.set_operations({[this](std::int32_t pid) { return disconnect(pid); }, [this] { return reload(); },
                               set_log_level,
                               [this] { return lingering_.look(); }});

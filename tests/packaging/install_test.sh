@@ -83,7 +83,7 @@ traces() {
 }
 
 before=$(traces)
-all=(/packages/{libshmd0,shmd,libshmd-dev}.deb)
+all=(/packages/{libshmd0,shmd,libshmd-dev,libshmd-sysv}.deb)
 
 # ---- Where systemd does not run ----
 
@@ -93,9 +93,9 @@ succeeds dpkg -i "${all[@]}"
 [ "$(links)" = "$both" ] || fail "installed, the links are: $(links)"
 inside getent passwd shmd >/dev/null || fail "there is no user shmd"
 inside getent group shmd-admin >/dev/null || fail "there is no group shmd-admin"
-[ "$(inside dpkg -s shmd libshmd0 libshmd-dev | grep -c '^Status: install ok installed')" = 3 ] || fail "a package is not installed"
+[ "$(inside dpkg -s shmd libshmd0 libshmd-dev libshmd-sysv | grep -c '^Status: install ok installed')" = 4 ] || fail "a package is not installed"
 inside ldconfig -p | grep -q 'libshmd.so.0 .*=> /.*lib/' || fail "the loader does not know libshmd.so.0"
-succeeds dpkg --verify shmd libshmd0 libshmd-dev
+succeeds dpkg --verify shmd libshmd0 libshmd-dev libshmd-sysv
 
 # What was installed does its work, as the user that it is meant for.
 inside sh -c 'mkdir /run/try && chown shmd /run/try'
@@ -105,8 +105,9 @@ inside setpriv --reuid=shmd --regid=shmd --clear-groups sh -c '
     export SHMD_SOCKET=/run/try/io.shmd.Segments
     until grep -q " ready$" /run/try/log; do kill -0 $daemon || exit; done
     shmdctl create greeting --size 5 && echo hello | head -c 5 | shmdctl write greeting && shmdctl read greeting >/run/try/read
+    shmdctl exec -- ipcmk --shmem 7 >/dev/null && shmdctl ls --sysv | grep -qw 7 && echo served >>/run/try/read
     kill $daemon; wait $daemon' || fail "the installed daemon does not work: $(cat $root/run/try/log)"
-[ "$(cat $root/run/try/read)" = hello ] || fail "the installed shmdctl does not work"
+[ "$(cat $root/run/try/read)" = $'helloserved' ] || fail "the installed shmdctl does not work: $(cat $root/run/try/read)"
 rm -r $root/run/try
 
 # A program that is linked with the library depends on its package.
@@ -167,7 +168,7 @@ succeeds dpkg --purge shmd
 [ -e $root/etc/systemd/system/shmd.service.d/mine.conf ] || fail "purge takes an administrator's own unit settings away"
 rm -r $root/etc/shmd $root/etc/systemd/system/shmd.service.d
 
-succeeds dpkg --purge libshmd-dev libshmd0
+succeeds dpkg --purge libshmd-dev libshmd-sysv libshmd0
 [ "$(traces)" = "$before" ] || fail "purge leaves: $(diff <(echo "$before") <(traces))"
 inside find /var/lib/systemd /etc/systemd -name '*shmd*' | grep . && fail "purge leaves state of systemd"
 inside getent passwd shmd >/dev/null || fail "purge takes the user away, who may own files"

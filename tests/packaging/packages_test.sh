@@ -25,7 +25,7 @@ done
 arch=$(dpkg --print-architecture)
 triplet=$(gcc -print-multiarch 2>/dev/null || uname -m)
 declare -A deb
-for name in shmd libshmd0 libshmd-dev; do
+for name in shmd libshmd0 libshmd-dev libshmd-sysv; do
     deb[$name]=$build/packages/${name}_$version-1_$arch.deb
     [ -f "${deb[$name]}" ] || {
         fail "there is no ${deb[$name]}"
@@ -51,23 +51,25 @@ must_have shmd /usr/bin/{shmd,shmdctl} /usr/lib/systemd/system/{shmd.service,shm
     /usr/share/man/man5/shmd.conf.5.gz /usr/share/bash-completion/completions/shmdctl \
     /usr/share/zsh/vendor-completions/_shmdctl /usr/share/fish/vendor_completions.d/shmdctl.fish
 must_have libshmd0 "/usr/lib/$triplet/libshmd.so.0" "/usr/lib/$triplet/libshmd.so.$version"
-must_have libshmd-dev "/usr/lib/$triplet/libshmd.so" /usr/include/shmd/shmd.{h,hpp} /usr/share/man/man3/libshmd.3.gz \
+must_have libshmd-dev "/usr/lib/$triplet/libshmd.so" /usr/include/shmd/{shmd.h,shmd.hpp,sysv.h} /usr/share/man/man3/libshmd.3.gz \
     /usr/share/man/man3/shmd_open.3.gz "/usr/lib/$triplet/pkgconfig/shmd.pc" "/usr/lib/$triplet/cmake/shmd/shmd-config.cmake"
+must_have libshmd-sysv "/usr/lib/$triplet/libshmd-sysv.so"
 for name in "${!deb[@]}"; do
     must_have "$name" "/usr/share/doc/$name/copyright" "/usr/share/doc/$name/changelog.Debian.gz"
     files_of "$name" | grep -v '^/usr/' && fail "$name has files outside /usr"
     [ -z "$(find "$scratch/$name" -type d ! -perm 755)" ] || fail "$name has directories that are not 0755"
     [ -z "$(find "$scratch/$name" -type f ! -perm 755 ! -perm 644)" ] || fail "$name has files that are neither 0755 nor 0644"
 done
-twice=$( (files_of shmd; files_of libshmd0; files_of libshmd-dev) | sort | uniq -d)
+twice=$( (for name in "${!deb[@]}"; do files_of "$name"; done) | sort | uniq -d)
 [ -z "$twice" ] || fail "in more than one package: $twice"
 # Nothing that an installation has is left out.
 DESTDIR=$scratch/all cmake --install "$build" >/dev/null || fail "cmake --install"
-left_out=$(comm -23 <(files_of all) <( (files_of shmd; files_of libshmd0; files_of libshmd-dev) | sort))
+left_out=$(comm -23 <(files_of all) <( (for name in "${!deb[@]}"; do files_of "$name"; done) | sort))
 [ -z "$left_out" ] || fail "in no package: $left_out"
 
 grep -q '^ExecStart=/usr/bin/shmd' "$scratch/shmd/usr/lib/systemd/system/shmd.service" || fail "the unit starts another program"
-for binary in "$scratch"/shmd/usr/bin/* "$scratch/libshmd0/usr/lib/$triplet/libshmd.so.$version"; do
+for binary in "$scratch"/shmd/usr/bin/* "$scratch/libshmd0/usr/lib/$triplet/libshmd.so.$version" \
+    "$scratch/libshmd-sysv/usr/lib/$triplet/libshmd-sysv.so"; do
     file -b "$binary" | grep -q ELF || continue
     file -b "$binary" | grep -q ', stripped' || fail "${binary##*/} has symbols for debuggers"
     readelf -d "$binary" | grep -E 'RPATH|RUNPATH' && fail "${binary##*/} says where libraries are"
