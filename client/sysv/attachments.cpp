@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
+#include <new>
 #include <string_view>
 
 #include "kept_descriptors.hpp"
@@ -21,7 +21,7 @@ constexpr std::size_t table_page = 256;
 
 // Pages of the table, each followed by the next. None is ever given up.
 struct Table {
-    Attached entries[table_page];
+    Piece entries[table_page];
     std::atomic<Table*> next{nullptr};
 };
 
@@ -42,21 +42,11 @@ Table* add_table(Table& last) {
 template <typename F>
 bool any_entry(const F& visit) {
     for (Table* table = &first_table; table; table = table->next.load(std::memory_order_acquire)) {
-        for (Attached& entry : table->entries) {
+        for (Piece& entry : table->entries) {
             if (visit(entry)) return true;
         }
     }
     return false;
-}
-
-bool take_out(Attached& entry, std::uintptr_t address, Attached& out) {
-    if (!entry.address.compare_exchange_strong(address, in_change, std::memory_order_acquire)) return false;
-    out.address.store(address, std::memory_order_relaxed);
-    out.bytes = entry.bytes;
-    out.attachment = entry.attachment;
-    out.link = entry.link;
-    entry.address.store(no_address, std::memory_order_release);
-    return true;
 }
 
 bool is_used(std::uintptr_t address) {
@@ -65,13 +55,21 @@ bool is_used(std::uintptr_t address) {
 
 }  // namespace
 
-bool note_attached(std::uintptr_t address, std::size_t bytes, std::uint32_t attachment, std::uint32_t link) {
-    auto claim = [&](Attached& entry) {
+namespace {
+
+constinit std::atomic<std::uint32_t> last_number{0};
+
+// Puts a piece in. False when there is no memory for it.
+bool put_in(const Piece& piece, std::uintptr_t address) {
+    auto claim = [&](Piece& entry) {
         std::uintptr_t expected = no_address;
         if (!entry.address.compare_exchange_strong(expected, in_change, std::memory_order_acquire)) return false;
-        entry.bytes = bytes;
-        entry.attachment = attachment;
-        entry.link = link;
+        entry.begin = piece.begin;
+        entry.bytes = piece.bytes;
+        entry.segment = piece.segment;
+        entry.number = piece.number;
+        entry.attachment = piece.attachment;
+        entry.link = piece.link;
         entry.address.store(address, std::memory_order_release);
         return true;
     };
@@ -83,38 +81,79 @@ bool note_attached(std::uintptr_t address, std::size_t bytes, std::uint32_t atta
     }
 }
 
-bool take_attached(std::uintptr_t address, Attached& out) {
+bool begin_change(Piece& entry, std::uintptr_t address) {
+    return entry.address.compare_exchange_strong(address, in_change, std::memory_order_acquire);
+}
+
+bool has_pieces(std::uint32_t number) {
+    return any_entry([&](const Piece& entry) {
+        return is_used(entry.address.load(std::memory_order_acquire)) && entry.number == number;
+    });
+}
+
+}  // namespace
+
+bool note_attached(std::uintptr_t address, std::size_t bytes, std::int64_t segment, std::uint32_t attachment,
+                   std::uint32_t link) {
+    Piece whole;
+    whole.begin = address;
+    whole.bytes = bytes;
+    whole.segment = segment;
+    whole.number = ++last_number;
+    whole.attachment = attachment;
+    whole.link = link;
+    return put_in(whole, address);
+}
+
+bool unmap_attached(std::uintptr_t address, std::int64_t& segment, std::uint32_t& attachment) {
     if (!is_used(address)) return false;
-    return any_entry([&](Attached& entry) {
-        return entry.address.load(std::memory_order_acquire) == address && take_out(entry, address, out);
+    auto began_here = [&](const Piece& entry) { return entry.address.load(std::memory_order_acquire) == address; };
+    std::uintptr_t lowest = UINTPTR_MAX;
+    any_entry([&](const Piece& entry) {
+        if (segment == 0 && began_here(entry)) lowest = std::min(lowest, entry.begin);
+        return false;
+    });
+    any_entry([&](const Piece& entry) {
+        if (segment == 0 && began_here(entry) && entry.begin == lowest) segment = entry.segment;
+        return false;
+    });
+    return any_entry([&](Piece& entry) {
+        if (!began_here(entry) || entry.segment != segment || !begin_change(entry, address)) return false;
+        ::munmap(reinterpret_cast<void*>(entry.begin), entry.bytes);
+        const std::uint32_t number = entry.number;
+        attachment = entry.attachment;
+        entry.address.store(no_address, std::memory_order_release);
+        return !has_pieces(number);
     });
 }
 
-bool take_attached_within(std::uintptr_t begin, std::size_t bytes, Attached& out) {
-    return any_entry([&](Attached& entry) {
+bool make_room(std::uintptr_t begin, std::size_t bytes, std::uint32_t& attachment) {
+    const std::uintptr_t end = begin + bytes;
+    return any_entry([&](Piece& entry) {
         std::uintptr_t address = entry.address.load(std::memory_order_acquire);
-        bool within = is_used(address) && address >= begin && address + entry.bytes <= begin + bytes;
-        return within && take_out(entry, address, out);
+        if (!is_used(address) || entry.begin >= end || entry.begin + entry.bytes <= begin) return false;
+        if (!begin_change(entry, address)) return false;
+        const std::uintptr_t entry_end = entry.begin + entry.bytes;
+        Piece behind;
+        behind.begin = end;
+        behind.bytes = entry_end > end ? entry_end - end : 0;
+        behind.segment = entry.segment;
+        behind.number = entry.number;
+        behind.attachment = entry.attachment;
+        behind.link = entry.link;
+        std::size_t before = entry.begin < begin ? begin - entry.begin : 0;
+        if (before > 0) {
+            entry.bytes = before;
+            entry.address.store(address, std::memory_order_release);
+        } else {
+            entry.address.store(no_address, std::memory_order_release);
+        }
+        // What there is no memory to note stays mapped for ever, as it would without a shmdt().
+        if (behind.bytes > 0) (void)put_in(behind, address);
+        if (has_pieces(behind.number)) return false;
+        attachment = behind.attachment;
+        return true;
     });
-}
-
-void unmap_around_others(std::uintptr_t address, std::size_t bytes) {
-    const std::uintptr_t end = address + bytes;
-    while (address < end) {
-        // The lowest that is not ours from here on.
-        std::uintptr_t other = end;
-        std::uintptr_t other_end = end;
-        any_entry([&](const Attached& entry) {
-            std::uintptr_t begins = entry.address.load(std::memory_order_acquire);
-            if (is_used(begins) && begins < other && begins + entry.bytes > address) {
-                other = begins;
-                other_end = begins + entry.bytes;
-            }
-            return false;
-        });
-        if (other > address) ::munmap(reinterpret_cast<void*>(address), other - address);
-        address = other_end;
-    }
 }
 
 // ---- Connections that end ----
@@ -123,7 +162,7 @@ void take_up_again(Link& link) {
     std::uint32_t wanted[system_v::message_attachments];
     for (;;) {
         std::size_t count = 0;
-        any_entry([&](const Attached& entry) {
+        any_entry([&](const Piece& entry) {
             bool lost = is_used(entry.address.load(std::memory_order_acquire)) && entry.attachment != 0 &&
                         !Link::is_there(entry.link);
             if (lost) wanted[count++] = entry.attachment;
@@ -134,7 +173,7 @@ void take_up_again(Link& link) {
         std::string_view reply;
         system_v::Attachments taken;
         if (link.call(resume, reply) != 0 || system_v::take(reply, taken) != 0) return;
-        any_entry([&](Attached& entry) {
+        any_entry([&](Piece& entry) {
             bool asked = std::find(wanted, wanted + count, entry.attachment) != wanted + count;
             if (!asked || !is_used(entry.address.load(std::memory_order_acquire))) return false;
             bool has = std::find(taken.ids, taken.ids + taken.count, entry.attachment) != taken.ids + taken.count;
@@ -190,6 +229,15 @@ bool inherit(Link& link, Pairs& some) {
            some.page.childs.count == some.count;
 }
 
+// Pieces of one attachment have it together.
+bool is_asked_for(std::uint32_t attachment) {
+    for (const Pairs* some = pairs; some; some = some->next) {
+        const auto& ids = some->page.parents;
+        if (std::find(ids, ids + some->count, attachment) != ids + some->count) return true;
+    }
+    return false;
+}
+
 void before_fork() {
     forking = {};
     Pairs* current = nullptr;
@@ -199,8 +247,9 @@ void before_fork() {
         failed = !forking.link || !inherit(*forking.link, *current);
         if (failed) current->count = 0;
     };
-    any_entry([&](const Attached& entry) {
+    any_entry([&](const Piece& entry) {
         if (!is_used(entry.address.load(std::memory_order_acquire)) || entry.attachment == 0) return false;
+        if (is_asked_for(entry.attachment)) return false;
         if (!current || current->count == system_v::message_attachments) {
             if (current) flush();
             void* memory = failed ? MAP_FAILED
@@ -235,7 +284,7 @@ void in_child() {
     Link::keep_only(forking.link);
     drop_kept_descriptors();
     std::uint32_t number = forking.link ? forking.link->number() : 0;
-    any_entry([&](Attached& entry) {
+    any_entry([&](Piece& entry) {
         std::uintptr_t address = entry.address.load(std::memory_order_relaxed);
         if (address == in_change) entry.address.store(no_address, std::memory_order_relaxed);
         if (!is_used(address)) return false;
@@ -263,7 +312,7 @@ void forget_if_forked() {
     if (owner.load(std::memory_order_relaxed) == process) return;
     Link::keep_only(nullptr);
     drop_kept_descriptors();
-    any_entry([](Attached& entry) {
+    any_entry([](Piece& entry) {
         entry.attachment = 0;
         return false;
     });

@@ -9,24 +9,29 @@ namespace shmd::sysv {
 
 class Link;
 
-struct Attached {
-    std::atomic<std::uintptr_t> address{0};  // 0: free; 1: being changed
-    std::size_t bytes = 0;                   // as mapped
-    std::uint32_t attachment = 0;            // 0: the daemon does not know of it any more
+/// A piece of memory that an attachment still has: all of it, until another is attached over parts of it (SHM_REMAP).
+struct Piece {
+    std::atomic<std::uintptr_t> address{0};  // where its attachment began; 0: free; 1: being changed
+    std::uintptr_t begin = 0;
+    std::size_t bytes = 0;
+    std::int64_t segment = 0;      // its id in io.shmd.Segments
+    std::uint32_t number = 0;      // of the attachment in this process: counts up
+    std::uint32_t attachment = 0;  // the daemon's number; 0: it does not know of it any more
     std::uint32_t link = 0;
 };
 
-/// Notes one. False when there is no memory for it.
-[[nodiscard]] bool note_attached(std::uintptr_t address, std::size_t bytes, std::uint32_t attachment, std::uint32_t link);
+/// Notes a new one. False when there is no memory for it.
+[[nodiscard]] bool note_attached(std::uintptr_t address, std::size_t bytes, std::int64_t segment, std::uint32_t attachment,
+                                 std::uint32_t link);
 
-/// Takes the one that begins at this address out. False when there is none.
-[[nodiscard]] bool take_attached(std::uintptr_t address, Attached& out);
+/// Unmaps what began at this address: of the segment that the lowest piece belongs to, as shmdt(2) finds it, all pieces of all
+/// attachments. Each that has ended gives the daemon's number in `attachment`, and this is to be called again with the same
+/// `segment`, which is 0 at first. False when there is nothing more.
+[[nodiscard]] bool unmap_attached(std::uintptr_t address, std::int64_t& segment, std::uint32_t& attachment);
 
-/// Takes out one that lies wholly within these bytes. False when there is none.
-[[nodiscard]] bool take_attached_within(std::uintptr_t address, std::size_t bytes, Attached& out);
-
-/// Unmaps these bytes but for what has been attached over parts of them since.
-void unmap_around_others(std::uintptr_t address, std::size_t bytes);
+/// Takes these bytes from all that have them, for another to be mapped there. One that has nothing left has ended: `attachment`
+/// gets the daemon's number, and this is to be called again. False when nobody has any of them.
+[[nodiscard]] bool make_room(std::uintptr_t begin, std::size_t bytes, std::uint32_t& attachment);
 
 /// Has this new connection take up attachments of connections that have ended, as they do when the daemon is restarted.
 void take_up_again(Link& link);

@@ -121,8 +121,9 @@ void end_attachment(std::uint32_t attachment) {
 }
 
 struct Place {
-    std::uintptr_t address = 0;  // 0: wherever there is room
-    bool replace = false;        // whatever is there
+    std::uintptr_t address = 0;
+    bool fixed = false;    // there, and not wherever there is room
+    bool replace = false;  // whatever is there
 };
 
 // What the kernel makes of the address and the flags. 0 or an errno.
@@ -130,7 +131,8 @@ int place_of(const void* wish, int flags, Place& place) {
     const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
     place.address = reinterpret_cast<std::uintptr_t>(wish);
     place.replace = (flags & SHM_REMAP) != 0;
-    if (place.address == 0) return place.replace ? EINVAL : 0;
+    place.fixed = place.address != 0;
+    if (!place.fixed) return place.replace ? EINVAL : 0;
     if (place.address % page == 0) return 0;
     if ((flags & SHM_RND) == 0) return EINVAL;
     place.address -= place.address % page;
@@ -148,19 +150,21 @@ std::size_t mapped_bytes(int fd, std::int64_t size) {
     return (bytes + page - 1) / page * page;
 }
 
-// Takes the room at a fixed address, so that nothing else can once the daemon has granted. 0 or an errno.
+// Takes the room at a fixed address, so that nothing can fail once the daemon has granted, which it notes. 0 or an errno.
 int take_room(const Place& place, int id, int flags, std::size_t& reserved) {
     reserved = 0;
-    if (place.address == 0 || place.replace) return 0;
+    if (!place.fixed) return 0;
     system_v::AttachReply probe;
     int error = ask(Message(system_v::Attach{id, flags, std::nullopt, true}), Lost::again, probe);
     if (error) return error;
+    // The kernel gives the first page to root; here 0 is no address.
+    if (place.address == 0) return EPERM;
     auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
     std::size_t bytes = (static_cast<std::size_t>(probe.size_bytes) + page - 1) / page * page;
-    if (place.address + bytes < place.address) return EINVAL;
+    if (!place.replace && place.address + static_cast<std::size_t>(probe.size_bytes) < place.address) return EINVAL;
     void* room = ::mmap(reinterpret_cast<void*>(place.address), bytes, PROT_NONE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-    if (room == MAP_FAILED) return errno == EEXIST ? EINVAL : errno;
+    if (room == MAP_FAILED) return errno != EEXIST ? errno : place.replace ? 0 : EINVAL;
     reserved = bytes;
     return 0;
 }
@@ -219,16 +223,15 @@ void* at(int id, const void* wish, int flags) {
     const int fd = granted.memory.descriptor.fd;
     const std::size_t bytes = mapped_bytes(fd, granted.reply.size_bytes);
     int protection = PROT_READ | ((flags & SHM_RDONLY) == 0 ? PROT_WRITE : 0) | ((flags & SHM_EXEC) != 0 ? PROT_EXEC : 0);
-    Attached replaced;
-    if (place.replace) {
-        while (take_attached_within(place.address, bytes, replaced)) end_attachment(replaced.attachment);
-    }
+    std::uint32_t replaced = 0;
+    while (place.replace && make_room(place.address, bytes, replaced)) end_attachment(replaced);
     void* data = ::mmap(reinterpret_cast<void*>(place.address), bytes, protection,
-                        MAP_SHARED | (place.address != 0 ? MAP_FIXED : 0), fd, 0);
+                        MAP_SHARED | (place.fixed ? MAP_FIXED : 0), fd, 0);
     int error = errno;
     keep_descriptor(granted.memory);
     bool mapped = data != MAP_FAILED;
-    if (mapped && note_attached(reinterpret_cast<std::uintptr_t>(data), bytes, attachment, granted.link)) return data;
+    const auto begin = reinterpret_cast<std::uintptr_t>(data);
+    if (mapped && note_attached(begin, bytes, granted.reply.segment_id, attachment, granted.link)) return data;
     if (mapped) {
         ::munmap(data, bytes);
         error = ENOMEM;
@@ -242,12 +245,12 @@ void* at(int id, const void* wish, int flags) {
 // ---- shmdt ----
 
 int dt(const void* address) {
-    Attached ended;
     forget_if_forked();
-    if (!take_attached(reinterpret_cast<std::uintptr_t>(address), ended)) return failed(EINVAL, -1);
     int error = errno;
-    unmap_around_others(ended.address.load(std::memory_order_relaxed), ended.bytes);
-    end_attachment(ended.attachment);
+    std::int64_t segment = 0;
+    std::uint32_t ended = 0;
+    while (unmap_attached(reinterpret_cast<std::uintptr_t>(address), segment, ended)) end_attachment(ended);
+    if (segment == 0) return failed(EINVAL, -1);
     errno = error;
     return 0;
 }

@@ -70,7 +70,6 @@ Server::~Server() {
 }
 
 void Server::keep_segments(const std::string& directory, std::size_t capacity, StoredFds stored) {
-    processes_.note_marks();
     JournalImage image = JournalImage::read(directory);
     if (!image.found.existed && !stored.empty()) {
         log(LogLevel::error, std::to_string(stored.size()) + " descriptors were passed back, but there is no journal in " + directory,

@@ -115,7 +115,7 @@ std::shared_ptr<ProcessWatch> ProcessWatches::living(std::int32_t pid) {
 }
 
 std::shared_ptr<ProcessWatch> ProcessWatches::add(std::int32_t pid, UniqueFd pidfd, bool alive) {
-    ProcessId process{pid, notes_marks_ && pidfd ? mark_of_process(pidfd.get(), pid) : 0};
+    ProcessId process{pid, pidfd ? mark_of_process(pidfd.get(), pid) : 0};
     auto fresh = std::make_shared<ProcessWatch>(executor_, process, std::move(pidfd), alive);
     fresh->start();
     if (pid == 0) return fresh;

@@ -49,9 +49,6 @@ class ProcessWatches {
   public:
     explicit ProcessWatches(asio::any_io_executor executor) : executor_(std::move(executor)) {}
 
-    /// From here on processes are told apart by more than their ids, for a later daemon to know them again.
-    void note_marks() { notes_marks_ = true; }
-
     /// The watch of the process that connected this socket. Throws std::system_error, such as when there are no more
     /// descriptors.
     std::shared_ptr<ProcessWatch> watch(int socket, const Peer& peer);
@@ -73,7 +70,6 @@ class ProcessWatches {
     asio::any_io_executor executor_;
     std::unordered_map<std::int32_t, std::weak_ptr<ProcessWatch>> by_pid_;
     std::size_t sweep_at_ = 64;
-    bool notes_marks_ = false;
 };
 
 }  // namespace shmd
