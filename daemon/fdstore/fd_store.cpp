@@ -1,9 +1,6 @@
 #include "fd_store.hpp"
 
-#include <systemd/sd-daemon.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <chrono>
 #include <cstdlib>
@@ -16,7 +13,6 @@ namespace {
 
 constexpr std::string_view letters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 constexpr std::size_t most_letters = 3;
-constexpr std::uint64_t barrier_usec = 1'000'000;
 constexpr auto failure_pause = std::chrono::milliseconds(100);
 constexpr auto rest = std::chrono::milliseconds(1);
 
@@ -24,7 +20,7 @@ constexpr auto rest = std::chrono::milliseconds(1);
 
 std::size_t FdStore::offered() {
     const char* text = std::getenv("FDSTORE");
-    if (!text || !std::getenv("NOTIFY_SOCKET")) return 0;
+    if (!text || !ManagerSocket::is_there()) return 0;
     std::size_t count = 0;
     std::from_chars(text, text + std::strlen(text), count);
     return std::min(count, most);
@@ -61,6 +57,7 @@ FdStore::~FdStore() {
 void FdStore::close() {
     std::lock_guard lock(mutex_);
     closed_ = true;
+    manager_.stop();
     wake_.notify_one();
 }
 
@@ -148,33 +145,22 @@ void FdStore::carry_out(std::vector<Job> jobs) {
         if (!send("FDSTORE=1\nFDPOLL=0\nFDNAME=" + name_of(job.slot), job.fd.get())) break;
         added = true;
     }
-    while (added && !await_manager()) {
-        std::lock_guard lock(mutex_);
-        if (closed_) break;
-    }
+    if (added) (void)repeat([this] { return manager_.barrier(); });
     tell(std::move(jobs));
 }
 
-// Until it is sent: what the manager never heard of must not pass for kept. It cannot be sent while this process has no
-// descriptor left for a socket, or too many are under way. fd: -1 for none. False when the store is closed.
 bool FdStore::send(const std::string& state, int fd) {
+    return repeat([&] { return manager_.send(state, fd); });
+}
+
+// Until it is done: what the manager never heard of must not pass for kept. False when the store is closed.
+bool FdStore::repeat(const std::function<ManagerSocket::Outcome()>& attempt) {
     for (;;) {
-        int result = fd < 0 ? ::sd_notify(0, state.c_str()) : ::sd_pid_notify_with_fds(0, 0, state.c_str(), &fd, 1);
-        if (result >= 0) return true;
+        auto outcome = attempt();
+        if (outcome != ManagerSocket::Outcome::failed) return outcome == ManagerSocket::Outcome::done;
         std::unique_lock lock(mutex_);
         if (wake_.wait_for(lock, failure_pause, [this] { return closed_; })) return false;
     }
-}
-
-// True once it has taken all that was sent. It may be executing itself anew, which takes its time.
-bool FdStore::await_manager() {
-    int result = ::sd_notify_barrier(0, barrier_usec);
-    if (result >= 0) return true;
-    if (result != -ETIMEDOUT) {
-        std::unique_lock lock(mutex_);
-        wake_.wait_for(lock, failure_pause, [this] { return closed_; });
-    }
-    return false;
 }
 
 void FdStore::tell(std::vector<Job> jobs) {

@@ -1,6 +1,6 @@
 // systemd's file descriptor store: descriptors that the service manager keeps while this service is down, each under a
-// name of its own (sd_pid_notify_with_fds(3), "FDSTORE=1"). A thread talks to the manager, which may be slow. Knows
-// nothing of segments.
+// name of its own (sd_pid_notify_with_fds(3), "FDSTORE=1"). A thread talks to the manager, which may be slow, or hear
+// nothing at all: that delays nobody's end. Knows nothing of segments.
 #pragma once
 
 #include <condition_variable>
@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "manager_socket.hpp"
 #include "unique_fd.hpp"
 
 namespace shmd {
@@ -38,7 +39,7 @@ class FdStore {
 
     /// post: runs a function on the thread that uses this object.
     FdStore(std::size_t capacity, std::function<void(std::function<void()>)> post);
-    /// Lets what is under way end.
+    /// Closes it.
     ~FdStore();
     FdStore(const FdStore&) = delete;
     FdStore& operator=(const FdStore&) = delete;
@@ -57,7 +58,7 @@ class FdStore {
     /// Drops what is kept there, soon, and frees the slot.
     void remove(Slot slot);
 
-    /// From here on nothing is added or removed any more: what the manager has, it keeps.
+    /// From here on nothing is added or removed any more: what the manager has, it keeps. What is under way is given up.
     void close();
 
     [[nodiscard]] std::size_t capacity() const { return capacity_; }
@@ -74,7 +75,7 @@ class FdStore {
     void run();
     void carry_out(std::vector<Job> jobs);
     bool send(const std::string& state, int fd);
-    bool await_manager();
+    bool repeat(const std::function<ManagerSocket::Outcome()>& attempt);
     void tell(std::vector<Job> jobs);
 
     std::size_t capacity_;
@@ -85,6 +86,7 @@ class FdStore {
     Slot next_ = 0;
     std::size_t used_ = 0;
 
+    ManagerSocket manager_;  // its sending is the thread's
     std::mutex mutex_;
     std::condition_variable wake_;
     std::vector<Job> jobs_;

@@ -745,6 +745,23 @@ TEST_CASE("a service manager that hears nothing delays neither calls, nor a relo
     manager.go_on();
 }
 
+TEST_CASE("a daemon that waits for its manager in a Create ends at once when it is told to") {
+    ServiceManager manager;
+    manager.start();
+    RawClient client(manager.socket());
+    while (manager.stored() < blanks) std::this_thread::yield();
+    REQUIRE_FALSE(client.call(create("key")).is_error());
+    manager.hold();
+    for (std::size_t i = 0; i < 2 * blanks; i++) client.send(create("key" + std::to_string(i)));
+    // Until the ones that are at hand are used up, and one waits.
+    for (std::size_t i = 0; i + 1 < blanks; i++) CHECK_FALSE(client.receive_reply<Create>().is_error());
+    CHECK(manager.stop() == 0);
+    manager.go_on();
+    manager.start();
+    RawClient again(manager.socket());
+    CHECK(again.list().size() == blanks);
+}
+
 TEST_CASE("as a user of its own the daemon takes up everything likewise" * doctest::skip(!is_root())) {
     ServiceManager manager({.user = User{65532, 65532}});
     manager.start();
