@@ -14,6 +14,7 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <random>
 #include <string>
 #include <thread>
@@ -270,6 +271,41 @@ TEST_CASE("what a process held ends when it dies while there is no daemon, and w
         CHECK(describe(client, named("persistent")).attachments == 0);
         CHECK(describe(client, named("persistent")).detached_usec);
     }
+}
+
+TEST_CASE("who cannot be watched for want of descriptors keeps what it holds, until it is found dead" *
+          doctest::skip(!is_root())) {
+    // As a user that cannot raise the limit.
+    ServiceManager manager({.user = User{65532, 65532}});
+    manager.start();
+    std::int64_t id = 0;
+    {
+        RawClient client(manager.socket());
+        auto made = client.call(create("key")).value();
+        id = made.segment.id;
+        REQUIRE_FALSE(client.call(Detach{made.attachment}).is_error());
+    }
+    constexpr std::size_t processes = 60;
+    std::vector<std::unique_ptr<ChildProcess>> holders;
+    for (std::size_t i = 0; i < processes; i++) {
+        holders.push_back(std::make_unique<ChildProcess>([&](Turns& turns) {
+            RawClient client(manager.socket());
+            if (client.call(Open{named("key"), Access::read}).is_error()) return 1;
+            turns.signal();
+            turns.wait();
+            return 0;
+        }));
+        holders.back()->wait_for_byte();
+    }
+    manager.kill();
+    // Room for what it needs itself and for some of the processes.
+    manager.limit_descriptors(3 + 2 + manager.stored() + 70);
+    manager.start();
+    CHECK(manager.log().find("too few descriptors to watch process") != std::string::npos);
+    CHECK(attachments_of(manager, id) == processes);
+    holders.clear();
+    await_no_attachments(manager, id);
+    CHECK(manager.stop() == 0);
 }
 
 TEST_CASE("a staged segment is published by its creator on a new connection") {

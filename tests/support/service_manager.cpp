@@ -127,6 +127,7 @@ void ServiceManager::spawn_daemon() {
     UniqueFd log(::open((directory_.path() / "log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
     SpawnOptions spawning;
     spawning.user = options_.user;
+    spawning.nofile = options_.nofile;
     spawning.out = spawning.err = log.get();
     spawning.listen_fds = {segments_.get(), control_.get()};
     std::vector<std::string> arguments{SHMD_DAEMON_PATH};

@@ -24,6 +24,7 @@ struct ServiceManagerOptions {
     std::size_t store = 1000;  // descriptors; 0: no store
     std::optional<User> user{};
     std::vector<std::string> arguments{};
+    std::optional<unsigned long> nofile{};  // RLIMIT_NOFILE
 };
 
 class ServiceManager {
@@ -55,6 +56,8 @@ class ServiceManager {
     [[nodiscard]] std::string notify_socket() const { return directory_.path() / "notify"; }
     [[nodiscard]] pid_t pid() const { return daemon_.pid(); }
     [[nodiscard]] std::string log() const;
+    /// RLIMIT_NOFILE of the daemons to come.
+    void limit_descriptors(unsigned long most) { options_.nofile = most; }
     /// Descriptors in the store.
     [[nodiscard]] std::size_t stored();
     /// While held, the manager takes nothing in and answers no barrier.
