@@ -12,6 +12,7 @@
 #include <cassert>
 #include <cerrno>
 #include <cstring>
+#include <limits>
 #include <optional>
 #include <stdexcept>
 #include <system_error>
@@ -29,8 +30,8 @@ constexpr char magic[8] = {'s', 'h', 'm', 'd', 'j', 'r', 'n', 'l'};
 struct FileHead {
     char magic[8];
     std::uint32_t version;
-    std::uint32_t reserved;
-    std::uint64_t salt;  // begins every checksum, so that nobody who is journaled can forge a record
+    std::uint32_t committed;  // so far, in units of eight bytes, there are whole records alone; 0: not known
+    std::uint64_t salt;       // begins every checksum, so that nobody who is journaled can forge a record
     std::uint64_t salt_again;  // damage to one of them alone costs nothing; 0 in a journal that has it once
 };
 static_assert(sizeof(FileHead) == 32);
@@ -47,8 +48,10 @@ static_assert(sizeof(RecordHead) == 16);
 constexpr std::uint32_t mark = 0x8000'0000;
 constexpr std::size_t most_payload = std::size_t{1} << 24;
 
+constexpr std::size_t unit = 8;  // every record begins and ends at a multiple of it
+
 constexpr std::size_t aligned(std::size_t bytes) {
-    return (bytes + 7) & ~std::size_t{7};
+    return (bytes + unit - 1) & ~(unit - 1);
 }
 
 std::uint32_t checksum_of(std::uint64_t salt, const RecordHead& head, std::string_view payload) {
@@ -57,6 +60,11 @@ std::uint32_t checksum_of(std::uint64_t salt, const RecordHead& head, std::strin
     sum = ::crc32(sum, bytes(&head.payload_bytes_and_mark), sizeof head - sizeof head.checksum);
     sum = ::crc32_z(sum, bytes(payload.data()), payload.size());
     return static_cast<std::uint32_t>(sum);
+}
+
+// More than it can tell is not told.
+constexpr std::uint32_t committed_at(std::size_t end) {
+    return static_cast<std::uint32_t>(std::min<std::size_t>(end / unit, std::numeric_limits<std::uint32_t>::max()));
 }
 
 std::string path_in(const std::string& directory) {
@@ -125,8 +133,10 @@ Journal::Found Journal::read(const std::string& directory, const Replay& replay)
                                  ": install the version that wrote it, or move it away to start without its segments");
     }
     const std::uint64_t salt = salt_of(all, head);
+    const std::size_t committed = std::size_t{head.committed} * unit;
+    if (committed > all.size()) found.damaged_bytes += committed - all.size();
     // Behind the last byte that was ever written there are zeros alone.
-    const std::size_t end = all.find_last_not_of('\0') + 1;
+    const std::size_t end = std::max(all.find_last_not_of('\0') + 1, std::min(committed, all.size()));
     bool damaged = false;
     found.end = sizeof head;
     for (std::size_t at = sizeof head; at < end;) {
@@ -138,11 +148,11 @@ Journal::Found Journal::read(const std::string& directory, const Replay& replay)
             found.end = at;
             continue;
         }
-        // A record that begins with zeros was not yet valid, and so is nothing behind it. All else that is no record is
-        // damage, behind which the next whole record is looked for.
+        // A record that begins with zeros was not yet valid, and so is nothing behind it: unless it lies where there were
+        // whole records already. All else that is no record is damage, behind which the next whole record is looked for.
         std::uint64_t word = 0;
         std::memcpy(&word, all.data() + at, std::min(sizeof word, all.size() - at));
-        if (word == 0 && !damaged) break;
+        if (word == 0 && !damaged && at >= committed) break;
         damaged = true;
         found.damaged_bytes += sizeof word;
         at += sizeof word;
@@ -180,6 +190,7 @@ bool Journal::go_on_in(const Found& old) {
     salt_ = head.salt;
     // A group that never became valid may be there, and must not when its beginning is written over.
     std::memset(bytes_ + used_, 0, capacity_ - used_);
+    tell_committed();
     return true;
 }
 
@@ -223,9 +234,9 @@ void Journal::compact(std::size_t more) {
     }
     building_ = nullptr;
 
-    FileHead head{{}, format_version, 0, salt, salt};
+    const std::size_t used = sizeof(FileHead) + snapshot.size();
+    FileHead head{{}, format_version, committed_at(used), salt, salt};
     std::memcpy(head.magic, magic, sizeof magic);
-    const std::size_t used = sizeof head + snapshot.size();
     std::size_t capacity = std::max(usual_file, 2 * used + promised_ + more);
     const std::string path = path_in(directory_);
     const std::string beside = path + ".new";
@@ -284,14 +295,22 @@ void Journal::append(RecordType type, std::string_view payload) {
         std::atomic_ref(*reinterpret_cast<std::uint64_t*>(place)).store(first, std::memory_order_release);
     }
     used_ += size;
+    if (depth_ == 0) tell_committed();
 }
 
 void Journal::commit() {
     if (--depth_ > 0 || group_at_ == 0) return;
     if (bytes_) {
         std::atomic_ref(*reinterpret_cast<std::uint64_t*>(bytes_ + group_at_)).store(group_head_, std::memory_order_release);
+        tell_committed();
     }
     group_at_ = 0;
+}
+
+// After the records: killed in between, a reader takes them for what came last, which they are.
+void Journal::tell_committed() {
+    auto& committed = reinterpret_cast<FileHead*>(bytes_)->committed;
+    std::atomic_ref(committed).store(committed_at(used_), std::memory_order_release);
 }
 
 void Journal::close() {

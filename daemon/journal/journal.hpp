@@ -26,7 +26,7 @@ class Journal {
     struct Found {
         bool existed = false;
         std::size_t records = 0;
-        std::size_t damaged_bytes = 0;  // passed over
+        std::size_t damaged_bytes = 0;  // passed over, or cut off
         std::size_t end = 0;            // where the last whole record ends
     };
 
@@ -72,6 +72,7 @@ class Journal {
   private:
     void compact(std::size_t more);
     bool go_on_in(const Found& old);
+    void tell_committed();
 
     std::string directory_;
     std::function<void(Journal&)> snapshot_;

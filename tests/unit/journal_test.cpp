@@ -317,6 +317,59 @@ TEST_CASE("damage to the salt costs nothing") {
     }
 }
 
+TEST_CASE("zeros over a record's beginning hide neither what is behind it nor that it is missing") {
+    TemporaryDirectory place;
+    Journal journal(place.path(), [](Journal& fresh) { fresh.append(1, "snapshot"); });
+    REQUIRE(journal.reserve(1000));
+    std::vector<std::size_t> begins{32};
+    for (RecordType type = 2; type < 5; type++) {
+        begins.push_back(journal.used());
+        JournalGroup group(&journal);
+        journal.append(type, "first of its group");
+        journal.append(type, "second of its group");
+    }
+    const std::string good = bytes_of(place.path() / "journal");
+    const Records all = read(place.path());
+    REQUIRE(all.size() == 7);
+    const std::size_t record = Journal::size_of(18);
+    for (std::size_t hit = 0; hit < begins.size(); hit++) {
+        for (std::size_t length : {std::size_t{8}, record}) {
+            CAPTURE(hit);
+            CAPTURE(length);
+            std::string bytes = good;
+            std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(begins[hit]), hit == 0 ? 8 : length, '\0');
+            std::ofstream(place.path() / "journal", std::ios::binary | std::ios::trunc) << bytes;
+            Records expected = all, found;
+            expected.erase(expected.begin() + static_cast<std::ptrdiff_t>(hit == 0 ? 0 : 2 * hit - 1));
+            const auto told = Journal::read(place.path(), [&](RecordType type, std::string_view payload) {
+                found.emplace_back(type, payload);
+            });
+            CHECK(found == expected);
+            CHECK(told.damaged_bytes >= 8);
+        }
+    }
+}
+
+TEST_CASE("what was under way at the end is no damage, and what is cut off is") {
+    TemporaryDirectory place, cut;
+    Journal journal(place.path(), [](Journal& fresh) { fresh.append(1, "snapshot"); });
+    REQUIRE(journal.reserve(1000));
+    journal.append(2, "last");
+    const std::size_t end = journal.used();
+    journal.begin();
+    journal.append(3, "one");
+    journal.append(4, "two");
+    auto damaged_in = [](const std::string& directory) {
+        return Journal::read(directory, [](RecordType, std::string_view) {}).damaged_bytes;
+    };
+    CHECK(damaged_in(place.path()) == 0);
+    CHECK(read(place.path()).size() == 2);
+    const std::string bytes = bytes_of(place.path() / "journal");
+    std::ofstream(cut.path() / "journal", std::ios::binary | std::ios::trunc) << bytes.substr(0, end - 24);
+    CHECK(damaged_in(cut.path()) == 24);
+    journal.commit();
+}
+
 TEST_CASE("whatever damage hits, all other records are read") {
     TemporaryDirectory place;
     constexpr std::size_t head = 32, records = 40;
@@ -342,9 +395,10 @@ TEST_CASE("whatever damage hits, all other records are read") {
         for (std::size_t hit = 0; hit < hits; hit++) {
             const std::size_t at = head + below(begins.back() - head);
             const std::size_t length = std::min(1 + below(100), bytes.size() - at);
-            const std::size_t kind = below(2);
+            const std::size_t kind = below(3);
             if (kind == 0) bytes[at] = static_cast<char>(bytes[at] ^ (1 << below(8)));
             if (kind == 1) std::generate_n(bytes.begin() + static_cast<std::ptrdiff_t>(at), length, [&] { return static_cast<char>(1 + below(255)); });
+            if (kind == 2) std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(at), length, '\0');
         }
         std::ofstream(place.path() / "journal", std::ios::binary | std::ios::trunc) << bytes;
         std::set<RecordType> found;
