@@ -1,0 +1,95 @@
+"""Shared memory segments by key, from the shmd service of this machine.
+
+    import shmd
+
+    with shmd.Client() as client:
+        table = client.create("table", 1 << 20)
+        table[:5] = b"hello"
+
+In another process:
+
+    with shmd.Client() as client, client.open("table") as table:
+        print(bytes(table[:5]))
+
+After opening, the memory is plain memory: no call, no copy, no daemon. Everything that fails raises shmd.Error, which is an
+OSError.
+"""
+
+from ._aio import AsyncWatch
+from ._client import Client
+from ._decode import AclEntry, Event, SegmentInfo
+from ._errors import (
+    CapacityExceeded,
+    Closed,
+    Disconnected,
+    Draining,
+    Error,
+    Inherited,
+    InvalidConfiguration,
+    InvalidKey,
+    InvalidParameter,
+    NoDaemon,
+    NoLease,
+    NoSuchProcess,
+    NoSuchSegment,
+    NotSealable,
+    NotSealed,
+    NotSupported,
+    OutOfMemory,
+    PermissionDenied,
+    PlacementUnavailable,
+    ProtocolError,
+    QuotaExceeded,
+    ReadOnly,
+    SegmentBusy,
+    SegmentExists,
+    SegmentSealed,
+    SizeMismatch,
+)
+from ._options import NewSegment, sysv_key
+from ._segment import Segment
+from ._shareable_list import ShareableList
+from ._shared_memory import SharedMemory
+from ._watch import Watch
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AclEntry",
+    "AsyncWatch",
+    "CapacityExceeded",
+    "Client",
+    "Closed",
+    "Disconnected",
+    "Draining",
+    "Error",
+    "Event",
+    "Inherited",
+    "InvalidConfiguration",
+    "InvalidKey",
+    "InvalidParameter",
+    "NewSegment",
+    "NoDaemon",
+    "NoLease",
+    "NoSuchProcess",
+    "NoSuchSegment",
+    "NotSealable",
+    "NotSealed",
+    "NotSupported",
+    "OutOfMemory",
+    "PermissionDenied",
+    "PlacementUnavailable",
+    "ProtocolError",
+    "QuotaExceeded",
+    "ReadOnly",
+    "Segment",
+    "SegmentBusy",
+    "SegmentExists",
+    "SegmentInfo",
+    "SegmentSealed",
+    "ShareableList",
+    "SharedMemory",
+    "SizeMismatch",
+    "Watch",
+    "sysv_key",
+]

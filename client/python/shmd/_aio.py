@@ -1,0 +1,113 @@
+"""Waits and watches for asyncio. Their sockets are read when the event loop says that something has come; calls to the
+daemon, which are short but may have to wait for others, are made in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Dict, Optional, TypeVar
+
+from . import _decode, _options
+from ._connection import SEGMENTS, Connection
+from ._decode import Event
+from ._errors import Closed, Disconnected, NoSuchSegment
+from ._watch import TRIED
+
+if TYPE_CHECKING:
+    from ._client import Client
+    from ._segment import Segment
+
+T = TypeVar("T")
+
+
+async def _in_thread(function: Callable[..., T], *arguments: Any) -> T:
+    return await asyncio.get_running_loop().run_in_executor(None, function, *arguments)
+
+
+async def _next(connection: Connection, read: Callable[[Dict[str, Any]], T], tried: str) -> T:
+    """The next reply of a stream."""
+    loop = asyncio.get_running_loop()
+    while True:
+        value = connection.next_of_stream(read, tried, 0)
+        if value is not None:
+            return value
+        readable = loop.create_future()
+        loop.add_reader(connection.fileno(), lambda: readable.done() or readable.set_result(None))
+        try:
+            await readable
+        finally:
+            loop.remove_reader(connection.fileno())
+
+
+def _begin_wait(path: str, parameters: Dict[str, Any], tried: str) -> Connection:
+    connection = Connection(path)
+    connection.begin_stream(SEGMENTS + "Open", parameters, tried, more=False)
+    return connection
+
+
+async def open_async(client: "Client", key: _options.Key, access: str, wait: _options.Seconds, sealed: bool) -> "Segment":
+    from ._client import MAX_LOST_WAITS
+
+    name = _options.key_text(key)
+    tried = f"open segment {name!r} for {'writing' if access == 'write' else 'reading'}"
+    end = time.monotonic_ns() // 1000 + _options.usec(wait)
+    waited: Optional[Connection] = None  # keeps the segment that has come until we have opened it
+    lost = 0
+    while True:
+        try:
+            return await _in_thread(lambda: client.open(name, access, sealed=sealed))
+        except NoSuchSegment:
+            left = end - time.monotonic_ns() // 1000
+            if left <= 0:
+                raise
+        parameters = {"key": name, "access": access, "sealed": sealed or None, "waitUsec": left}
+        try:
+            waited = await _in_thread(_begin_wait, client.path, parameters, tried)
+            await _next(waited, _decode.grant, tried)
+        except Disconnected:
+            lost += 1
+            if lost > MAX_LOST_WAITS:
+                raise
+
+
+class AsyncWatch:
+    """As Watch, for asyncio: `async for event in watch`, within `async with` or with aclose() at the end."""
+
+    def __init__(self, path: str, prefix: Optional[str]) -> None:
+        self._path = path
+        self._prefix = prefix
+        self._connection: Optional[Connection] = None
+        self._closed = False
+
+    def _begin(self) -> Connection:
+        connection = Connection(self._path)
+        connection.begin_stream(SEGMENTS + "Watch", {"prefix": self._prefix}, TRIED)
+        return connection
+
+    async def next(self) -> Event:
+        """The next event. To be awaited by one task at a time."""
+        if self._closed:
+            raise Closed("the watch is closed")
+        if self._connection is None:
+            self._connection = await _in_thread(self._begin)
+        return await _next(self._connection, _decode.event, TRIED)
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self
+
+    async def __anext__(self) -> Event:
+        if self._closed:
+            raise StopAsyncIteration
+        return await self.next()
+
+    async def aclose(self) -> None:
+        self._closed = True
+        if self._connection is not None and self._connection.ours:
+            self._connection.give_up()
+        self._connection = None
+
+    async def __aenter__(self) -> "AsyncWatch":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()

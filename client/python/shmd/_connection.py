@@ -1,0 +1,416 @@
+"""One connection to the daemon: bytes and descriptors out of the socket, calls and replies, and the grants made on it.
+
+A grant lasts as long as its connection. When the daemon was restarted, a successor takes up what its predecessor had. Who
+the caller is now, and what may be repeated, is the client's business.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import errno
+import json
+import os
+import select
+import socket
+import threading
+import time
+from collections import deque
+from typing import Any, Callable, Deque, Dict, Iterator, List, Mapping, Optional, Set, Tuple, TypeVar
+
+from . import _decode, _fork
+from ._errors import Closed, Disconnected, Error, NoDaemon, ProtocolError, Unsent, remote_error
+
+T = TypeVar("T")
+
+SEGMENTS = "io.shmd.Segments."
+MAX_MESSAGE = 1 << 20
+MAX_DESCRIPTORS = 253
+MAX_RESUMED = 4096
+_READ_BYTES = 1 << 16
+_CONTROL_BYTES = socket.CMSG_SPACE(MAX_DESCRIPTORS * array.array("i").itemsize)
+_GONE = "the daemon has gone away"
+
+
+class Descriptors:
+    """Those that came with a reply. What is not taken is closed."""
+
+    def __init__(self, descriptors: List[int], lost: bool) -> None:
+        self._all: List[Optional[int]] = list(descriptors)
+        self.lost = lost
+
+    def take(self, index: int) -> int:
+        """The one at this index, owned by the caller."""
+        descriptor = self._all[index] if index < len(self._all) else None
+        if descriptor is None:
+            if self.lost:
+                raise Error("this process may open no more files: close some, or raise its limit", code=errno.EMFILE)
+            raise _decode.Nonsense("the descriptor that it names did not come with it")
+        self._all[index] = None
+        return descriptor
+
+    def close(self) -> None:
+        for descriptor in self._all:
+            if descriptor is not None:
+                os.close(descriptor)
+        self._all.clear()
+
+
+def encode_call(method: str, parameters: Mapping[str, Any], **flags: bool) -> bytes:
+    """A call as bytes. Parameters that are None are left out."""
+    call: Dict[str, Any] = {"method": method, "parameters": {k: v for k, v in parameters.items() if v is not None}, **flags}
+    return json.dumps(call, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8") + b"\0"
+
+
+class Connection:
+    """Connects at once. Calls of several threads take turns. NoDaemon; OSError for other failures of connect(2)."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.identity = (os.getpid(), os.geteuid(), os.getegid())
+        self._fresh()
+        self.ended = False
+        self.abandoned = False
+        self.grants: Set[int] = set()
+        self._received = bytearray()
+        self._scanned = 0
+        self._descriptors: List[int] = []
+        self._lost_descriptors = False
+        self._owed = False  # a reply whose caller was interrupted
+        self._proven = False
+        self._released: Deque[int] = deque()
+        self._successor: Optional[Connection] = None
+        with _fork.guard:
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+            _fork.register(self)
+        try:
+            self._socket.connect(path)
+        except (ConnectionRefusedError, FileNotFoundError) as error:
+            self._socket.close()
+            raise NoDaemon(f"no daemon answers at {path} ({error.strerror}): start shmd, or name its socket in "
+                           "$SHMD_SOCKET") from None
+        except OSError as error:
+            self._socket.close()
+            if error.errno is None:  # the path is too long
+                raise Error(f"cannot connect to {path}: {error}", code=errno.ENAMETOOLONG) from None
+            raise OSError(error.errno, f"cannot connect to the daemon: {error.strerror}", path) from None
+
+    def _fresh(self) -> None:
+        self._call_lock = threading.Lock()
+        self._send_lock = threading.Lock()
+        self._succession_lock = threading.Lock()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_socket"):
+            self._socket.close()
+            self._close_descriptors()
+
+    # ---- State ----
+
+    @property
+    def ours(self) -> bool:
+        """False in a child of the process that made it."""
+        return not self.abandoned and self.identity[0] == os.getpid()
+
+    @property
+    def usable(self) -> bool:
+        """For a call by the caller as it is now."""
+        return not self.ended and not self.abandoned and self.identity == (os.getpid(), os.geteuid(), os.getegid())
+
+    def abandon(self) -> None:
+        """For a child after fork(2)."""
+        self._fresh()
+        self.abandoned = True
+        self._socket.close()
+        self._close_descriptors()
+
+    def give_up(self) -> None:
+        """Ends it, also for a thread that waits on it."""
+        self.ended = True
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    # ---- Calls ----
+
+    def call(self, method: str, parameters: Mapping[str, Any], read: Callable[[Dict[str, Any]], T],
+             tried: str) -> Tuple[T, Descriptors]:
+        """Calls and gives the reply, read by `read`, and the descriptors that came with it. RemoteErrors, Disconnected,
+        ProtocolError; tried: what the caller wanted, for their texts."""
+        with self._call_lock:
+            self._begin(encode_call(method, parameters), tried)
+            with self._exchange(tried):
+                reply = self._next_reply(tried)
+                if reply.continues or self._received:
+                    raise _decode.Nonsense("there is more than one reply")
+                descriptors = self._take_descriptors()
+                self._owed = False
+                self._proven = True
+                try:
+                    if reply.error is not None:
+                        raise remote_error(reply.error, reply.parameters, tried)
+                    return read(reply.parameters), descriptors
+                except BaseException:
+                    descriptors.close()
+                    raise
+
+    def call_many(self, method: str, parameters: Mapping[str, Any], read: Callable[[Dict[str, Any]], T],
+                  tried: str) -> List[T]:
+        """The same for a call that answers many times, without descriptors."""
+        values: List[T] = []
+        with self._call_lock:
+            self._begin(encode_call(method, parameters, more=True), tried)
+            with self._exchange(tried):
+                while True:
+                    reply = self._next_reply(tried)
+                    self._close_descriptors()
+                    if not reply.continues:
+                        self._owed = False
+                        self._proven = True
+                        if self._received:
+                            raise _decode.Nonsense("there are replies after the last one")
+                    if reply.error is not None:
+                        raise remote_error(reply.error, reply.parameters, tried)
+                    values.append(read(reply.parameters))
+                    if not reply.continues:
+                        return values
+
+    def ask(self, method: str, parameters: Mapping[str, Any], read: Callable[[Dict[str, Any]], T], tried: str) -> T:
+        """A call without descriptors."""
+        value, descriptors = self.call(method, parameters, read, tried)
+        descriptors.close()
+        return value
+
+    def begin_stream(self, method: str, parameters: Mapping[str, Any], tried: str, more: bool = True) -> None:
+        """Sends a call whose replies next_of_stream() gives. For a connection that is used for nothing else."""
+        with self._call_lock:
+            self._begin(encode_call(method, parameters, more=True) if more else encode_call(method, parameters), tried)
+
+    def next_of_stream(self, read: Callable[[Dict[str, Any]], T], tried: str, timeout: Optional[float]) -> Optional[T]:
+        """The next reply, or None when none has come within so many seconds (None: waits without an end)."""
+        with self._call_lock:
+            if self.ended:
+                raise Disconnected(f"cannot {tried}: {_GONE}")
+            with self._exchange(tried):
+                data = self._next_message(tried, None if timeout is None else time.monotonic() + timeout)
+                if data is None:
+                    return None
+                reply = _decode.message(data)
+                self._close_descriptors()
+                if reply.error is not None:
+                    self.give_up()
+                    raise remote_error(reply.error, reply.parameters, tried)
+                self._proven = True
+                return read(reply.parameters)
+
+    # ---- Grants ----
+
+    def hold(self, attachment: int) -> None:
+        self.grants.add(attachment)
+
+    def release(self, attachment: int) -> None:
+        """Ends a grant, without waiting for the daemon. Never blocks on a lock: a finalizer may run in the middle of anything,
+        also of what this thread does on this connection. Then whoever is sending sends this too."""
+        self.grants.discard(attachment)
+        self._released.append(attachment)
+        self._send_released()
+
+    def _send_released(self) -> None:
+        while self._released and not self.ended and not self.abandoned:
+            if not self._send_lock.acquire(blocking=False):
+                return
+            try:
+                self._send_locked(b"")
+            finally:
+                self._send_lock.release()
+
+    def notify(self, method: str, parameters: Mapping[str, Any]) -> None:
+        """A call without a reply, as far as the daemon is there."""
+        with contextlib.suppress(Disconnected):
+            self._send(encode_call(method, parameters, oneway=True), method)
+
+    def successor(self) -> Connection:
+        """The connection that has taken up what this one, which has ended, had."""
+        with self._succession_lock:
+            if self._successor is not None:
+                return self._successor
+            made = Connection(self.path)
+            released = set(self._released)
+            left = list(self.grants | released)
+            while left:
+                some, left = left[:MAX_RESUMED], left[MAX_RESUMED:]
+                try:
+                    resumed = made.ask(SEGMENTS + "Resume", {"attachments": some, "partial": bool(left) or None},
+                                       _decode.resumed, "take up what an earlier connection had")
+                except (Disconnected, ProtocolError):
+                    raise
+                except Error:
+                    break  # one that refuses, as an older daemon does, has kept nothing
+                made.grants.update(resumed)
+            self._successor = made
+            for attachment in made.grants - self.grants:  # let go before or meanwhile
+                made.release(attachment)
+            return made
+
+    def give_back(self, attachment: int) -> None:
+        """Ends a grant of a connection that has ended and has no successor: taken up by one that ends at once, it ends too."""
+        with contextlib.suppress(OSError):
+            brief = Connection(self.path)
+            brief.notify(SEGMENTS + "Resume", {"attachments": [attachment], "partial": True})
+            brief._socket.close()
+
+    @property
+    def present_successor(self) -> Optional[Connection]:
+        return self._successor
+
+    # ---- Sending ----
+
+    def _begin(self, message: bytes, tried: str) -> None:
+        if len(message) > MAX_MESSAGE + 1:
+            raise Error(f"cannot {tried}: the call has {len(message) - 1} bytes, and the daemon takes {MAX_MESSAGE}",
+                        code=errno.EMSGSIZE)
+        self._discard_owed()
+        self._send(message, tried)
+        self._owed = True
+
+    def _send(self, message: bytes, tried: str) -> None:
+        if self.abandoned:
+            raise Closed(f"cannot {tried}: the connection is closed")
+        with self._send_lock:
+            sent = self._send_locked(message)
+        if not sent:
+            refusal = self._refusal(tried)
+            self.give_up()
+            raise refusal or Unsent(f"cannot {tried}: {_GONE}")
+        self._send_released()
+
+    def _send_locked(self, message: bytes) -> bool:
+        """Sends it behind the ends of grants that are still to be told. False when the connection has ended."""
+        if self.ended:
+            return False
+        several: List[int] = []
+        sent = False
+        try:
+            while self._released and len(several) < 250:
+                several.append(self._released.popleft())
+            ends = [encode_call(SEGMENTS + "Detach", {"attachment": each}, oneway=True) for each in several]
+            self._socket.sendall(b"".join(ends) + message, socket.MSG_NOSIGNAL)
+            sent = True
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        finally:
+            if not sent:  # in the middle of a message nothing can follow
+                self.ended = True
+                self._released.extend(several)  # for the successor
+        return sent
+
+    def _refusal(self, tried: str) -> Optional[Error]:
+        """A daemon that takes no more connections says why, unasked, and hangs up."""
+        with contextlib.suppress(OSError, _decode.Nonsense):
+            while not self._proven:
+                data = self._buffered()
+                if data is not None:
+                    reply = _decode.message(data)
+                    return remote_error(reply.error, reply.parameters, tried) if reply.error is not None else None
+                if not self._read(socket.MSG_DONTWAIT):
+                    break
+        return None
+
+    # ---- Receiving ----
+
+    @contextlib.contextmanager
+    def _exchange(self, tried: str) -> Iterator[None]:
+        """What is done with a reply. After nonsense nothing that follows can be trusted."""
+        try:
+            yield
+        except _decode.Nonsense as error:
+            self.give_up()
+            self._close_descriptors()
+            raise ProtocolError(f"cannot {tried}: the daemon's answer makes no sense: {error}") from None
+        except Disconnected:
+            self.give_up()
+            self._close_descriptors()
+            raise
+
+    def _next_reply(self, tried: str) -> _decode.Message:
+        data = self._next_message(tried, None)
+        assert data is not None
+        return _decode.message(data)
+
+    def _next_message(self, tried: str, deadline: Optional[float]) -> Optional[bytes]:
+        while True:
+            data = self._buffered()
+            if data is not None:
+                return data
+            if deadline is not None and not self._readable(deadline):
+                return None
+            try:
+                more = self._read(0)
+            except ConnectionResetError:
+                more = False
+            except OSError as error:
+                self.give_up()
+                raise Disconnected(f"cannot {tried}: cannot receive from the daemon: {error.strerror}") from None
+            if not more:
+                raise Disconnected(f"cannot {tried}: the daemon went away before it answered: this may or may not have been "
+                                   "done")
+
+    def _readable(self, deadline: float) -> bool:
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(max(0.0, deadline - time.monotonic()) * 1000))
+
+    def _buffered(self) -> Optional[bytes]:
+        end = self._received.find(b"\0", self._scanned)
+        if end < 0:
+            self._scanned = len(self._received)
+            if self._scanned > MAX_MESSAGE:
+                raise _decode.Nonsense("it is too large")
+            return None
+        data = bytes(self._received[:end])
+        del self._received[: end + 1]
+        self._scanned = 0
+        return data
+
+    def _read(self, flags: int) -> bool:
+        """False at the end. Descriptors are kept in their order: the kernel may credit one to another message than its own."""
+        data, control, told, _ = self._socket.recvmsg(_READ_BYTES, _CONTROL_BYTES, flags | socket.MSG_CMSG_CLOEXEC)
+        for level, kind, content in control:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                some = array.array("i")
+                some.frombytes(content[: len(content) - len(content) % some.itemsize])
+                self._descriptors.extend(some)
+        if told & socket.MSG_CTRUNC:
+            self._lost_descriptors = True
+        self._received += data
+        return bool(data)
+
+    def _take_descriptors(self) -> Descriptors:
+        taken = Descriptors(self._descriptors, self._lost_descriptors)
+        self._descriptors, self._lost_descriptors = [], False
+        return taken
+
+    def _close_descriptors(self) -> None:
+        self._take_descriptors().close()
+
+    def _discard_owed(self) -> None:
+        """Takes the reply to a call whose caller was interrupted, by an exception of a signal handler, and gives back what was
+        granted by it."""
+        with contextlib.suppress(Disconnected):  # sending will tell
+            while self._owed and not self.ended:
+                with self._exchange("take a reply"):
+                    reply = self._next_reply("take a reply")
+                    self._close_descriptors()
+                    self._owed = reply.continues
+                    self._release_all(reply.parameters)
+
+    def _release_all(self, parameters: Mapping[str, Any]) -> None:
+        results = parameters.get("results")
+        given = [parameters] + list(parameters.get("grants") or [])
+        given += [each.get("grant") for each in results or [] if isinstance(each, dict)]
+        for each in given:
+            attachment = each.get("attachment") if isinstance(each, dict) else None
+            if isinstance(attachment, int):
+                self.release(attachment)

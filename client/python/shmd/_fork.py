@@ -1,0 +1,29 @@
+"""fork(2): what a child must forget. The daemon's answers to two processes on one socket would get mixed up, so the child
+closes what it inherited and connects anew; locks that other threads held at the fork are made anew too."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from typing import Any
+
+# Held while a descriptor comes into being that a child has to close.
+guard = threading.RLock()
+
+_registered: "weakref.WeakSet[Any]" = weakref.WeakSet()
+
+
+def register(thing: Any) -> None:
+    """thing.abandon() is called in every child."""
+    with guard:
+        _registered.add(thing)
+
+
+def _in_child() -> None:
+    for thing in list(_registered):
+        thing.abandon()
+    guard.release()
+
+
+os.register_at_fork(before=guard.acquire, after_in_parent=guard.release, after_in_child=_in_child)

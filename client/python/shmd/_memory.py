@@ -1,0 +1,80 @@
+"""Memory: from a descriptor that came with a grant to a mapping that is there as long as anybody looks at it."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import mmap
+import os
+import stat
+import sys
+from typing import Any
+
+from ._buffer import address_of
+from ._decode import Nonsense, SegmentInfo
+from ._errors import Error
+
+_F_GET_SEALS = 1034
+_F_SEAL_SHRINK = 2
+_MADV_HUGEPAGE = 14
+_MAP_FIXED = 0x10
+_MAP_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mmap.restype = ctypes.c_void_p
+_libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+_MAP_FAILED = ctypes.c_void_p(-1).value
+
+
+def _size_of(descriptor: int, info: SegmentInfo) -> int:
+    """It must be as large as we were told, and stay so: touching what is not there is a SIGBUS. Huge pages round up."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise Nonsense("its descriptor is not memory")
+    rounded = info.huge_pages in ("huge2M", "huge1G")
+    fits = status.st_size >= info.capacity_bytes if rounded else status.st_size == info.capacity_bytes
+    if info.size_bytes > info.capacity_bytes or not fits:
+        raise Nonsense(f"it tells of {info.size_bytes} of {info.capacity_bytes} bytes and passes memory of {status.st_size}")
+    try:
+        seals = fcntl.fcntl(descriptor, _F_GET_SEALS)
+    except OSError:
+        seals = 0
+    if not seals & _F_SEAL_SHRINK:
+        raise Nonsense("its memory may shrink")
+    return status.st_size
+
+
+def _map_without_descriptor(descriptor: int, size: int, writable: bool) -> mmap.mmap:
+    """Before 3.13 an mmap keeps a copy of its descriptor, so that a process could have no more segments open than files. An
+    anonymous one has none; then the segment's memory takes its place."""
+    protection = mmap.PROT_READ | (mmap.PROT_WRITE if writable else 0)
+    made = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | _MAP_NORESERVE, prot=protection)
+    address = address_of(made)
+    if _libc.mmap(address, size, protection, mmap.MAP_SHARED | _MAP_FIXED, descriptor, 0) == _MAP_FAILED:
+        number = ctypes.get_errno()
+        made.close()
+        raise OSError(number, os.strerror(number))
+    return made
+
+
+def map_memory(descriptor: int, info: SegmentInfo, access: str) -> mmap.mmap:
+    """Maps the whole capacity and closes the descriptor. Nonsense when it is not what info says."""
+    writable = access == "write"
+    try:
+        size = _size_of(descriptor, info)
+        kind: Any = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
+        if sys.version_info >= (3, 13):
+            made = mmap.mmap(descriptor, size, access=kind, trackfd=False)
+        elif info.huge_pages == "none":
+            made = _map_without_descriptor(descriptor, size, writable)
+        else:  # huge pages have addresses of their own
+            made = mmap.mmap(descriptor, size, access=kind)
+    except (OSError, OverflowError, ValueError) as error:
+        raise Error(f"its memory cannot be mapped: {error}", code=getattr(error, "errno", None) or 12) from None
+    finally:
+        os.close(descriptor)
+    if info.huge_pages == "transparent":
+        with contextlib.suppress(OSError):
+            made.madvise(_MADV_HUGEPAGE)
+    return made

@@ -1,0 +1,118 @@
+"""Arguments: from what is natural in Python to what goes over the wire."""
+
+from __future__ import annotations
+
+import math
+import operator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Dict, Mapping, Optional, Sequence, SupportsIndex, Union
+
+from ._decode import MAX_INTEGER, AclEntry
+
+Key = Union[str, SupportsIndex]
+Seconds = Union[float, timedelta]
+
+
+def sysv_key(number: SupportsIndex) -> str:
+    """The key that stands for a System V integer key: 0xff3 gives "sysv:0x00000ff3"."""
+    value = operator.index(number)
+    if not -(2**31) <= value < 2**32:
+        raise ValueError(f"a System V key has 32 bits: {value}")
+    return f"sysv:0x{value & 0xFFFFFFFF:08x}"
+
+
+def key_text(key: Key) -> str:
+    if isinstance(key, str):
+        return key
+    try:
+        return sysv_key(key)
+    except TypeError:
+        raise TypeError(f"a key is a str, or an int for a System V key, not {type(key).__name__}") from None
+
+
+def target(key: Optional[Key], id: Optional[int]) -> Dict[str, Any]:
+    """Parameters that name a segment."""
+    if (key is None) == (id is None):
+        raise TypeError("name the segment by exactly one of key and id")
+    return {"key": key_text(key)} if key is not None else {"id": operator.index(id)}  # type: ignore[arg-type]
+
+
+def named(wanted: Mapping[str, Any]) -> str:
+    return f"segment {wanted['key']!r}" if "key" in wanted else f"segment {wanted['id']}"
+
+
+def usec(seconds: Seconds) -> int:
+    """Microseconds, as many as go over the wire at most."""
+    value = seconds.total_seconds() if isinstance(seconds, timedelta) else seconds
+    if math.isnan(value):
+        raise ValueError("a time is no number")
+    return int(min(max(value, 0.0) * 1e6, MAX_INTEGER))
+
+
+def lifetime_parameters(lifetime: Optional[str], lease: Optional[Seconds]) -> Dict[str, Any]:
+    if lease is None:
+        return {"lifetime": lifetime}
+    return {"lifetime": lifetime or "lease", "leaseUsec": usec(lease)}
+
+
+@dataclass(frozen=True)
+class NewSegment:
+    """A segment to be created. The options are those of Client.create(), where they are described."""
+
+    key: Optional[Key]
+    size: int
+    mode: Optional[int] = None
+    create_mode: Optional[str] = None
+    access: str = "write"
+    reserve: Optional[str] = None
+    staged: bool = False
+    lifetime: Optional[str] = None
+    lease: Optional[Seconds] = None
+    evictable: bool = False
+    sealable: bool = True
+    labels: Optional[Mapping[str, str]] = None
+    acl: Sequence[AclEntry] = ()
+    capacity: Optional[int] = None
+    huge_pages: Optional[str] = None
+    numa_nodes: Sequence[int] = ()
+    placement_fallback: bool = False
+
+    def parameters(self) -> Dict[str, Any]:
+        """Those of Create, without what is left out."""
+        given = {
+            "key": None if self.key is None else key_text(self.key),
+            "sizeBytes": operator.index(self.size),
+            "mode": self.mode,
+            "createMode": self.create_mode,
+            "access": None if self.access == "write" else self.access,
+            "reserve": self.reserve,
+            "staged": self.staged or None,
+            **lifetime_parameters(self.lifetime, self.lease),
+            "evictable": self.evictable or None,
+            "sealable": None if self.sealable else False,
+            "labels": dict(self.labels) if self.labels else None,
+            "acl": [each.to_json() for each in self.acl] or None,
+            "capacityBytes": self.capacity,
+            "hugePages": self.huge_pages,
+            "numaNodes": list(self.numa_nodes) or None,
+            "placementFallback": self.placement_fallback or None,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+    def words(self) -> str:
+        what = "a segment" if self.key is None else f"segment {key_text(self.key)!r}"
+        return f"create {what} of {self.size} bytes"
+
+
+def attribute_parameters(mode: Optional[int], owner_uid: Optional[int], owner_gid: Optional[int], lifetime: Optional[str],
+                         lease: Optional[Seconds], evictable: Optional[bool], labels: Optional[Mapping[str, str]],
+                         remove_labels: Sequence[str], acl: Optional[Sequence[AclEntry]]) -> Dict[str, Any]:
+    """Those of SetAttributes, beside what names the segment."""
+    if isinstance(remove_labels, str):
+        raise TypeError("remove_labels is a sequence of names")
+    return {
+        "mode": mode, "ownerUid": owner_uid, "ownerGid": owner_gid, **lifetime_parameters(lifetime, lease),
+        "evictable": evictable, "labels": dict(labels) if labels else None, "removeLabels": list(remove_labels) or None,
+        "acl": None if acl is None else [each.to_json() for each in acl],
+    }
