@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Dict, Optional, 
 
 from . import _decode, _options
 from ._connection import SEGMENTS, Connection
-from ._decode import Event
+from ._decode import Access, Event
 from ._errors import Closed, Disconnected, NoSuchSegment
 from ._watch import TRIED
 
@@ -31,12 +31,13 @@ async def _next(connection: Connection, read: Callable[[Dict[str, Any]], T], tri
         value = connection.next_of_stream(read, tried, 0)
         if value is not None:
             return value
-        readable = loop.create_future()
-        loop.add_reader(connection.fileno(), lambda: readable.done() or readable.set_result(None))
+        readable = asyncio.Event()
+        descriptor = connection.fileno()
+        loop.add_reader(descriptor, readable.set)
         try:
-            await readable
+            await readable.wait()
         finally:
-            loop.remove_reader(connection.fileno())
+            loop.remove_reader(descriptor)
 
 
 def _begin_wait(path: str, parameters: Dict[str, Any], tried: str) -> Connection:
@@ -45,7 +46,7 @@ def _begin_wait(path: str, parameters: Dict[str, Any], tried: str) -> Connection
     return connection
 
 
-async def open_async(client: "Client", key: _options.Key, access: str, wait: _options.Seconds, sealed: bool) -> "Segment":
+async def open_async(client: "Client", key: _options.Key, access: Access, wait: _options.Seconds, sealed: bool) -> "Segment":
     from ._client import MAX_LOST_WAITS
 
     name = _options.key_text(key)

@@ -41,7 +41,6 @@ def _type_with(name: bytes, base: type, function: Any) -> type:
     return made
 
 
-@_get_buffer_type
 def _export(exporter: Any, view: int, flags: int) -> int:
     try:
         result: int = _get_buffer(exporter.__buffer__(flags), view, flags)
@@ -65,4 +64,4 @@ def address_of(buffer: Any) -> int:
         _release_buffer(ctypes.addressof(view))
 
 
-Exporter: Any = object if NATIVE else _type_with(b"shmd._buffer.Exporter", object, _export)
+Exporter: Any = object if NATIVE else _type_with(b"shmd._buffer.Exporter", object, _get_buffer_type(_export))

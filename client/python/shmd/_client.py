@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import threading
 import time
+from functools import partial
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, TypeVar, Union
 
 from . import _decode, _fork, _options
 from ._aio import AsyncWatch, open_async
 from ._connection import SEGMENTS, Connection
-from ._decode import AclEntry, SegmentInfo
+from ._decode import Access, AclEntry, HugePages, Lifetime, SegmentInfo
 from ._errors import Closed, Disconnected, Error, NoSuchSegment, ProtocolError, Unsent, remote_error
-from ._options import Key, NewSegment, Seconds
+from ._options import CreateMode, Key, NewSegment, Reserve, Seconds
 from ._paths import find_socket
 from ._segment import Segment, map_grant
 from ._watch import Watch
@@ -73,11 +74,12 @@ class Client:
 
     # ---- Segments ----
 
-    def create(self, key: Optional[Key], size: int, *, mode: Optional[int] = None, create_mode: Optional[str] = None,
-               access: str = "write", reserve: Optional[str] = None, staged: bool = False, lifetime: Optional[str] = None,
-               lease: Optional[Seconds] = None, evictable: bool = False, sealable: bool = True,
-               labels: Optional[Mapping[str, str]] = None, acl: Sequence[AclEntry] = (), capacity: Optional[int] = None,
-               huge_pages: Optional[str] = None, numa_nodes: Sequence[int] = (),
+    def create(self, key: Optional[Key], size: int, *, mode: Optional[int] = None, create_mode: Optional[CreateMode] = None,
+               access: Access = "write", reserve: Optional[Reserve] = None, staged: bool = False,
+               lifetime: Optional[Lifetime] = None, lease: Optional[Seconds] = None, evictable: bool = False,
+               sealable: bool = True, labels: Optional[Mapping[str, str]] = None, acl: Sequence[AclEntry] = (),
+               capacity: Optional[int] = None,
+               huge_pages: Optional[HugePages] = None, numa_nodes: Sequence[int] = (),
                placement_fallback: bool = False) -> Segment:
         """Creates a segment of size bytes of zeros and maps it. The caller becomes its owner.
 
@@ -122,7 +124,7 @@ class Client:
 
         return self._carry_out(attempt, repeatable=False)
 
-    def open(self, key: Optional[Key] = None, access: str = "read", *, id: Optional[int] = None, wait: Seconds = 0,
+    def open(self, key: Optional[Key] = None, access: Access = "read", *, id: Optional[int] = None, wait: Seconds = 0,
              sealed: bool = False) -> Segment:
         """Maps the segment that has this key or this id.
 
@@ -142,7 +144,7 @@ class Client:
             raise TypeError("only a key can be waited for")
         return self._open_wait(parameters, access, tried, usec)
 
-    def _open_wait(self, parameters: Dict[str, Any], access: str, tried: str, usec: int) -> Segment:
+    def _open_wait(self, parameters: Dict[str, Any], access: Access, tried: str, usec: int) -> Segment:
         end = time.monotonic_ns() // 1000 + usec
         waited: Optional[Connection] = None  # keeps the segment that has come until we have opened it
         lost = 0
@@ -162,13 +164,13 @@ class Client:
                 if lost > MAX_LOST_WAITS:
                     raise
 
-    def open_many(self, keys: Iterable[Key], access: str = "read") -> List[Union[Segment, Error]]:
+    def open_many(self, keys: Iterable[Key], access: Access = "read") -> List[Union[Segment, Error]]:
         """Opens many, 250 in one trip to the daemon. For each, in the same order, the segment or the error."""
         names = [_options.key_text(key) for key in keys]
         opened: List[Union[Segment, Error]] = []
         for begin in range(0, len(names), BATCH):
-            some = names[begin : begin + BATCH]
-            opened += self._carry_out(lambda connection, some=some: _open_batch(connection, some, access), repeatable=True)
+            attempt = partial(_open_batch, names[begin : begin + BATCH], access)
+            opened += self._carry_out(attempt, repeatable=True)
         return opened
 
     def describe(self, key: Optional[Key] = None, *, id: Optional[int] = None) -> SegmentInfo:
@@ -190,7 +192,7 @@ class Client:
                         repeatable=False)
 
     def set_attributes(self, key: Optional[Key] = None, *, id: Optional[int] = None, mode: Optional[int] = None,
-                       owner_uid: Optional[int] = None, owner_gid: Optional[int] = None, lifetime: Optional[str] = None,
+                       owner_uid: Optional[int] = None, owner_gid: Optional[int] = None, lifetime: Optional[Lifetime] = None,
                        lease: Optional[Seconds] = None, evictable: Optional[bool] = None,
                        labels: Optional[Mapping[str, str]] = None, remove_labels: Sequence[str] = (),
                        acl: Optional[Sequence[AclEntry]] = None) -> SegmentInfo:
@@ -220,7 +222,7 @@ class Client:
 
     # ---- asyncio ----
 
-    async def open_async(self, key: Key, access: str = "read", *, wait: Seconds = 0, sealed: bool = False) -> Segment:
+    async def open_async(self, key: Key, access: Access = "read", *, wait: Seconds = 0, sealed: bool = False) -> Segment:
         """As open(), without holding up the event loop. Cancelling it ends the wait."""
         return await open_async(self, key, access, wait, sealed)
 
@@ -281,7 +283,7 @@ class Client:
             lambda connection: connection.ask(SEGMENTS + method, {**wanted, **changes}, _decode.segment_reply, tried),
             repeatable=True)
 
-    def _granted(self, method: str, parameters: Dict[str, Any], access: str, tried: str, repeatable: bool) -> Segment:
+    def _granted(self, method: str, parameters: Dict[str, Any], access: Access, tried: str, repeatable: bool) -> Segment:
         def attempt(connection: Connection) -> Segment:
             granted, descriptors = connection.call(SEGMENTS + method, parameters, _decode.grant, tried)
             try:
@@ -299,7 +301,7 @@ def _check_count(connection: Connection, count: int, wanted: int, tried: str) ->
                             "for")
 
 
-def _map_all(connection: Connection, grants: "List[_decode.Grant]", descriptors: Any, access: Sequence[str],
+def _map_all(connection: Connection, grants: "List[_decode.Grant]", descriptors: Any, access: Sequence[Access],
              tried: str) -> List[Segment]:
     """All, or none."""
     made: List[Segment] = []
@@ -318,7 +320,7 @@ def _map_all(connection: Connection, grants: "List[_decode.Grant]", descriptors:
     raise failure
 
 
-def _open_batch(connection: Connection, keys: Sequence[str], access: str) -> List[Union[Segment, Error]]:
+def _open_batch(keys: Sequence[str], access: Access, connection: Connection) -> List[Union[Segment, Error]]:
     tried = f"open {len(keys)} segments"
     parameters = {"targets": [{"key": key} for key in keys], "access": access}
     results, descriptors = connection.call(SEGMENTS + "OpenMany", parameters, _decode.open_results, tried)

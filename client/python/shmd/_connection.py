@@ -407,10 +407,9 @@ class Connection:
                     self._release_all(reply.parameters)
 
     def _release_all(self, parameters: Mapping[str, Any]) -> None:
-        results = parameters.get("results")
-        given = [parameters] + list(parameters.get("grants") or [])
-        given += [each.get("grant") for each in results or [] if isinstance(each, dict)]
-        for each in given:
+        results = parameters.get("results") or []
+        granted = parameters.get("grants") or [each.get("grant") for each in results if isinstance(each, dict)]
+        for each in (parameters, *granted):
             attachment = each.get("attachment") if isinstance(each, dict) else None
             if isinstance(attachment, int):
                 self.release(attachment)

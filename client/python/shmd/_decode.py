@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, fields
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, TypeVar, Union
+from typing import Any, Callable, Dict, List, Literal, Mapping, Optional, Tuple, TypeVar, Union, get_args
 
 MAX_INTEGER = 2**53 - 1
 MAX_DEPTH = 32
 
 T = TypeVar("T")
+
+Access = Literal["read", "write"]
+State = Literal["staged", "live", "deleted"]
+Lifetime = Literal["persistent", "attached", "creator", "lease"]
+HugePages = Literal["none", "transparent", "huge2M", "huge1G"]
+EventKind = Literal["present", "ready", "created", "published", "replaced", "sealed", "resized", "changed", "attached",
+                    "detached", "deleted", "expired", "evicted", "lost"]
 
 
 class Nonsense(Exception):
@@ -20,7 +27,7 @@ class Nonsense(Exception):
 class AclEntry:
     """Access for a user or a group beyond what the mode allows: exactly one of uid and gid; access "read" or "write"."""
 
-    access: str
+    access: Access
     uid: Optional[int] = None
     gid: Optional[int] = None
 
@@ -47,7 +54,7 @@ class SegmentInfo:
     creator_uid: int
     creator_gid: int
     creator_pid: int
-    state: str
+    state: State
     sealed: bool
     attachments: int
     created_usec: int
@@ -56,10 +63,10 @@ class SegmentInfo:
     changed_usec: int
     expires_usec: Optional[int]
     evictable: bool
-    lifetime: str
+    lifetime: Lifetime
     lease_usec: Optional[int]
     capacity_bytes: int
-    huge_pages: str
+    huge_pages: HugePages
     labels: Mapping[str, str] = field(default_factory=dict)
     acl: Tuple[AclEntry, ...] = ()
     numa_nodes: Tuple[int, ...] = ()
@@ -78,7 +85,7 @@ class Event:
     """What a watch tells. kind: "present", "ready", "created", "published", "replaced", "sealed", "resized", "changed",
     "attached", "detached", "deleted", "expired", "evicted" or "lost". segment: as it was then; None for "ready" and "lost"."""
 
-    kind: str
+    kind: EventKind
     segment: Optional[SegmentInfo]
 
 
@@ -108,14 +115,6 @@ class Message:
     parameters: Dict[str, Any]
     error: Optional[str]
     continues: bool
-
-
-STATES = ("staged", "live", "deleted")
-LIFETIMES = ("persistent", "attached", "creator", "lease")
-HUGE_PAGES = ("none", "transparent", "huge2M", "huge1G")
-ACCESS = ("read", "write")
-EVENTS = ("present", "ready", "created", "published", "replaced", "sealed", "resized", "changed", "attached", "detached",
-          "deleted", "expired", "evicted", "lost")
 
 
 def _check(condition: bool, what: str) -> None:
@@ -158,8 +157,8 @@ def message(data: bytes) -> Message:
         value = json.loads(text, parse_constant=_refuse_constant)
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode("utf-8")  # half a surrogate pair is no text
-    except (ValueError, RecursionError) as error:
-        raise Nonsense(f"it is not JSON: {error}") from None
+    except (ValueError, RecursionError) as failure:
+        raise Nonsense(f"it is not JSON: {failure}") from None
     _check(isinstance(value, dict), "it is not an object")
     parameters, error, continues = value.get("parameters"), value.get("error"), value.get("continues")
     _check(parameters is None or isinstance(parameters, dict), "its parameters are not an object")
@@ -176,10 +175,12 @@ def _integer(low: int, high: int) -> Callable[[Any, str], int]:
     return read
 
 
-def _one_of(*values: str) -> Callable[[Any, str], str]:
-    def read(value: Any, name: str) -> str:
+def _one_of(literal: Any) -> Callable[[Any, str], Any]:
+    values = get_args(literal)
+
+    def read(value: Any, name: str) -> Any:
         _check(isinstance(value, str) and value in values, f"{name} is {value!r}")
-        return str(value)
+        return value
 
     return read
 
@@ -219,9 +220,11 @@ def _acl_entry(value: Any, name: str) -> AclEntry:
     _check(isinstance(value, dict), f"{name} has an entry that is no object")
     uid, gid = _optional(_id32)(value.get("uid"), name), _optional(_id32)(value.get("gid"), name)
     _check((uid is None) != (gid is None), f"{name} has an entry that is not for one of a user and a group")
-    return AclEntry(_one_of(*ACCESS)(value.get("access"), name), uid, gid)
+    return AclEntry(_access(value.get("access"), name), uid, gid)
 
 
+_access = _one_of(Access)
+_event_kind = _one_of(EventKind)
 _number = _integer(0, MAX_INTEGER)
 _id32 = _integer(0, 2**32 - 1)
 _attachment = _integer(1, 2**32 - 1)
@@ -229,11 +232,11 @@ _attachment = _integer(1, 2**32 - 1)
 _READERS: Dict[str, Callable[[Any, str], Any]] = {
     "id": _number, "key": _optional(_text), "size_bytes": _integer(1, MAX_INTEGER), "mode": _integer(0, 0o777),
     "owner_uid": _id32, "owner_gid": _id32, "creator_uid": _id32, "creator_gid": _id32,
-    "creator_pid": _integer(0, 2**31 - 1), "state": _one_of(*STATES), "sealed": _boolean, "attachments": _number,
+    "creator_pid": _integer(0, 2**31 - 1), "state": _one_of(State), "sealed": _boolean, "attachments": _number,
     "created_usec": _number, "attached_usec": _optional(_number), "detached_usec": _optional(_number),
     "changed_usec": _number, "expires_usec": _optional(_number), "evictable": _boolean,
-    "lifetime": _one_of(*LIFETIMES), "lease_usec": _optional(_number), "capacity_bytes": _integer(1, MAX_INTEGER),
-    "huge_pages": _one_of(*HUGE_PAGES), "labels": _labels, "acl": _list(_acl_entry), "numa_nodes": _list(_id32),
+    "lifetime": _one_of(Lifetime), "lease_usec": _optional(_number), "capacity_bytes": _integer(1, MAX_INTEGER),
+    "huge_pages": _one_of(HugePages), "labels": _labels, "acl": _list(_acl_entry), "numa_nodes": _list(_id32),
 }
 _FIELDS = tuple((name, _wire_name(name), read) for name, read in _READERS.items())
 
@@ -252,7 +255,7 @@ def listed(parameters: Mapping[str, Any]) -> Optional[SegmentInfo]:
 
 
 def event(parameters: Mapping[str, Any]) -> Event:
-    return Event(_one_of(*EVENTS)(parameters.get("event"), "event"), listed(parameters))
+    return Event(_event_kind(parameters.get("event"), "event"), listed(parameters))
 
 
 def grant(parameters: Any) -> Grant:

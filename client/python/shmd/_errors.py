@@ -1,4 +1,4 @@
-"""What calls raise. One class for each error of the interface descriptions; every one of them is an OSError too, with an errno."""
+"""What calls raise: one class for each error of the interface descriptions. All are OSErrors too, with an errno."""
 
 from __future__ import annotations
 

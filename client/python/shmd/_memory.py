@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 from ._buffer import address_of
-from ._decode import Nonsense, SegmentInfo
+from ._decode import Access, Nonsense, SegmentInfo
 from ._errors import Error
 
 _F_GET_SEALS = 1034
@@ -58,7 +58,7 @@ def _map_without_descriptor(descriptor: int, size: int, writable: bool) -> mmap.
     return made
 
 
-def map_memory(descriptor: int, info: SegmentInfo, access: str) -> mmap.mmap:
+def map_memory(descriptor: int, info: SegmentInfo, access: Access) -> mmap.mmap:
     """Maps the whole capacity and closes the descriptor. Nonsense when it is not what info says."""
     writable = access == "write"
     try:

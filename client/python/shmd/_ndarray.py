@@ -4,7 +4,9 @@ lengths with commas between them."""
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING, Any, Sequence, Tuple, Union
+import contextlib
+import operator
+from typing import TYPE_CHECKING, Any, Sequence, SupportsIndex, Tuple, Union
 
 from ._errors import PermissionDenied
 
@@ -40,7 +42,8 @@ def array_of(segment: "Segment", dtype: Any, shape: Union[int, Sequence[int], No
 def _lengths(segment: "Segment", kind: Any, shape: Union[int, Sequence[int], None]) -> Tuple[int, ...]:
     if shape is None:
         return (segment.size // kind.itemsize if kind.itemsize else 0,)
-    lengths = (int(shape),) if isinstance(shape, (int, float)) or not hasattr(shape, "__len__") else tuple(map(int, shape))
+    given = (shape,) if isinstance(shape, SupportsIndex) else shape
+    lengths = tuple(operator.index(length) for length in given)
     if any(length < 0 for length in lengths):
         raise ValueError(f"a length is negative: {lengths}")
     return lengths
@@ -53,7 +56,8 @@ def _from_labels(segment: "Segment") -> Tuple[Any, Tuple[int, ...]]:
         segment.remap()  # they may have come since it was opened
     try:
         text = segment.labels["dtype"]
-        kind = numpy.lib.format.descr_to_dtype(ast.literal_eval(text) if text[:1] in ("[", "(") else text)
+        descr: Any = ast.literal_eval(text) if text[:1] in ("[", "(") else text
+        kind = numpy.lib.format.descr_to_dtype(descr)
         text = segment.labels["shape"]
         lengths = tuple(int(each) for each in text.split(",")) if text else ()
         if any(length < 0 for length in lengths):
@@ -72,7 +76,5 @@ def _keep(segment: "Segment", kind: Any, lengths: Tuple[int, ...]) -> None:
     labels = {"dtype": descr if isinstance(descr, str) else repr(descr), "shape": ",".join(map(str, lengths))}
     if all(segment.labels.get(name) == value for name, value in labels.items()):
         return
-    try:
+    with contextlib.suppress(PermissionDenied):  # only the owner may; the array is as good
         segment.set_attributes(labels=labels)
-    except PermissionDenied:
-        pass  # only the owner may; the array is as good

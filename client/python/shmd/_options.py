@@ -6,12 +6,14 @@ import math
 import operator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Dict, Mapping, Optional, Sequence, SupportsIndex, Union
+from typing import Any, Dict, Literal, Mapping, Optional, Sequence, SupportsIndex, Union
 
-from ._decode import MAX_INTEGER, AclEntry
+from ._decode import MAX_INTEGER, Access, AclEntry, HugePages, Lifetime
 
 Key = Union[str, SupportsIndex]
 Seconds = Union[float, timedelta]
+CreateMode = Literal["new", "any"]
+Reserve = Literal["lazy", "allocate", "populate"]
 
 
 def sysv_key(number: SupportsIndex) -> str:
@@ -50,7 +52,7 @@ def usec(seconds: Seconds) -> int:
     return int(min(max(value, 0.0) * 1e6, MAX_INTEGER))
 
 
-def lifetime_parameters(lifetime: Optional[str], lease: Optional[Seconds]) -> Dict[str, Any]:
+def lifetime_parameters(lifetime: Optional[Lifetime], lease: Optional[Seconds]) -> Dict[str, Any]:
     if lease is None:
         return {"lifetime": lifetime}
     return {"lifetime": lifetime or "lease", "leaseUsec": usec(lease)}
@@ -63,18 +65,18 @@ class NewSegment:
     key: Optional[Key]
     size: int
     mode: Optional[int] = None
-    create_mode: Optional[str] = None
-    access: str = "write"
-    reserve: Optional[str] = None
+    create_mode: Optional[CreateMode] = None
+    access: Access = "write"
+    reserve: Optional[Reserve] = None
     staged: bool = False
-    lifetime: Optional[str] = None
+    lifetime: Optional[Lifetime] = None
     lease: Optional[Seconds] = None
     evictable: bool = False
     sealable: bool = True
     labels: Optional[Mapping[str, str]] = None
     acl: Sequence[AclEntry] = ()
     capacity: Optional[int] = None
-    huge_pages: Optional[str] = None
+    huge_pages: Optional[HugePages] = None
     numa_nodes: Sequence[int] = ()
     placement_fallback: bool = False
 
@@ -105,7 +107,7 @@ class NewSegment:
         return f"create {what} of {self.size} bytes"
 
 
-def attribute_parameters(mode: Optional[int], owner_uid: Optional[int], owner_gid: Optional[int], lifetime: Optional[str],
+def attribute_parameters(mode: Optional[int], owner_uid: Optional[int], owner_gid: Optional[int], lifetime: Optional[Lifetime],
                          lease: Optional[Seconds], evictable: Optional[bool], labels: Optional[Mapping[str, str]],
                          remove_labels: Sequence[str], acl: Optional[Sequence[AclEntry]]) -> Dict[str, Any]:
     """Those of SetAttributes, beside what names the segment."""

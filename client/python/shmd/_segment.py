@@ -6,12 +6,12 @@ import contextlib
 import mmap
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple, Union, overload
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Mapping, Optional, Sequence, Tuple, TypeVar, Union, overload
 
 from . import _decode, _options
 from ._buffer import NATIVE, Exporter, closed_type
 from ._connection import SEGMENTS, Connection, Descriptors
-from ._decode import AclEntry, SegmentInfo
+from ._decode import Access, AclEntry, Lifetime, SegmentInfo
 from ._errors import Closed, Disconnected, Error, Inherited, ProtocolError, ReadOnly, Unsent
 from ._memory import map_memory
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     _Exporter = object
 else:
     _Exporter = Exporter
+
+
+T = TypeVar("T")
 
 
 class HeldGrant:
@@ -49,7 +52,8 @@ class HeldGrant:
             self.connection = following
 
 
-def map_grant(connection: Connection, granted: _decode.Grant, descriptors: Descriptors, access: str, tried: str) -> "Segment":
+def map_grant(connection: Connection, granted: _decode.Grant, descriptors: Descriptors, access: Access,
+              tried: str) -> "Segment":
     """Maps what was granted. What cannot be mapped is given back, and deleted if it was made for us."""
     try:
         memory = map_memory(descriptors.take(granted.descriptor), granted.info, access)
@@ -74,7 +78,7 @@ class Segment(_Exporter):
     memoryview. May be used by several threads, and outlives its client.
     """
 
-    def __init__(self, grant: HeldGrant, memory: mmap.mmap, info: SegmentInfo, access: str, created: bool) -> None:
+    def __init__(self, grant: HeldGrant, memory: mmap.mmap, info: SegmentInfo, access: Access, created: bool) -> None:
         self._lock = threading.RLock()
         self._info = info
         self._access = access
@@ -174,7 +178,7 @@ class Segment(_Exporter):
         return self._info.labels
 
     @property
-    def access(self) -> str:
+    def access(self) -> Access:
         """What was granted, "read" or "write"."""
         return self._access
 
@@ -221,7 +225,7 @@ class Segment(_Exporter):
         return self._change("Renew", {"id": self.id}, "renew the lease of")
 
     def set_attributes(self, *, mode: Optional[int] = None, owner_uid: Optional[int] = None, owner_gid: Optional[int] = None,
-                       lifetime: Optional[str] = None, lease: Optional[_options.Seconds] = None,
+                       lifetime: Optional[Lifetime] = None, lease: Optional[_options.Seconds] = None,
                        evictable: Optional[bool] = None, labels: Optional[Mapping[str, str]] = None,
                        remove_labels: Sequence[str] = (), acl: Optional[Sequence[AclEntry]] = None) -> SegmentInfo:
         """As Client.set_attributes()."""
@@ -253,7 +257,7 @@ class Segment(_Exporter):
                         self._exchange("write", tried)
                 raise
 
-    def _exchange(self, access: str, tried: str) -> None:
+    def _exchange(self, access: Access, tried: str) -> None:
         """Takes another grant in place of the one there is: the kernel counts every mapping that was made for writing."""
         connection = self._connection(tried)
         granted, descriptors = connection.call(SEGMENTS + "Open", {"id": self.id, "access": access}, _decode.grant, tried)
@@ -287,7 +291,7 @@ class Segment(_Exporter):
             self._info = info
         return info
 
-    def _call(self, attempt: Any, tried: str) -> Any:
+    def _call(self, attempt: Callable[[Connection], T], tried: str) -> T:
         """One that has not reached a daemon is made again, once."""
         try:
             return attempt(self._connection(tried))
@@ -357,7 +361,7 @@ class Segment(_Exporter):
         return _reopen, (self._grant.connection.path, self.id, self._access)
 
 
-def _reopen(path: str, id: int, access: str) -> Segment:
+def _reopen(path: str, id: int, access: Access) -> Segment:
     from ._client import shared_client
 
     return shared_client(path).open(id=id, access=access)

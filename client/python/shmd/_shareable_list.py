@@ -59,6 +59,7 @@ class ShareableList(Generic[T]):
             self.shm = self._make(list(sequence or ()), name)
         else:
             self.shm = SharedMemory(name)
+        self._length: int
         magic, self._length = _HEAD.unpack_from(self.shm.buf) if self.shm.size >= _HEAD.size else (b"", 0)
         if magic != _MAGIC or _HEAD.size + self._length * _RECORD.size > self.shm.size:
             self.shm.close()

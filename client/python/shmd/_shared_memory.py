@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Optional, Tuple
 
 from ._client import shared_client
+from ._decode import Lifetime
 from ._errors import Closed
 from ._segment import Segment
 
@@ -23,7 +24,7 @@ class SharedMemory:
     _buf: Optional[memoryview] = None
 
     def __init__(self, name: Optional[str] = None, create: bool = False, size: int = 0, *, track: bool = True,
-                 lifetime: Optional[str] = None) -> None:
+                 lifetime: Optional[Lifetime] = None) -> None:
         if not size >= 0:
             raise ValueError("'size' must be a positive integer")
         if create and size == 0:
