@@ -32,7 +32,8 @@ class ServiceManager:
         self.pid, self._pidfd = None, None
         self._store = []  # (name, descriptor)
         self._lock = threading.Lock()
-        self._ready = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._ready, self._ready_end = os.pipe()
+        os.set_blocking(self._ready, False)
         self.directory = tempfile.mkdtemp(prefix="shmd-test-")
         os.chmod(self.directory, 0o755)
         self.socket = os.path.join(self.directory, "io.shmd.Segments")
@@ -66,6 +67,7 @@ class ServiceManager:
         self._thread.join()
         os.close(self._wake)
         os.close(self._ready)
+        os.close(self._ready_end)
         self.empty_store()
         for each in [*self._listening, self._notify]:
             each.close()
@@ -74,7 +76,7 @@ class ServiceManager:
     def start(self):
         """Starts the daemon and waits until it says READY=1. RuntimeError, with its log, when it ends before."""
         try:
-            os.eventfd_read(self._ready)
+            os.read(self._ready, 4096)
         except BlockingIOError:
             pass
         with self._lock:
@@ -180,4 +182,4 @@ class ServiceManager:
         for fd in fds:  # to close what comes with a barrier is the answer to it
             os.close(fd)
         if "READY" in fields:
-            os.eventfd_write(self._ready, 1)
+            os.write(self._ready_end, b"1")
