@@ -58,7 +58,9 @@ class Client:
         """No more calls. Open segments stay open."""
         with self._lock:
             self._closed = True
-            self._current = None
+            current, self._current = self._current, None
+        if current is not None:
+            current.retire()
 
     def __enter__(self) -> "Client":
         return self

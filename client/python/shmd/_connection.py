@@ -78,6 +78,7 @@ class Connection:
         self._lost_descriptors = False
         self._owed = False  # a reply whose caller was interrupted
         self._proven = False
+        self._retired = False
         self._released: Deque[int] = deque()
         self._successor: Optional[Connection] = None
         with _fork.guard:
@@ -129,6 +130,26 @@ class Connection:
         self.ended = True
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
+
+    def retire(self) -> None:
+        """No calls but those about its grants will follow: it is closed with the last of them. Nothing but exceptions that
+        somebody keeps may then refer to it."""
+        self._retired = True
+        self._close_if_done()
+
+    def _close_if_done(self) -> None:
+        if not self._retired or self.grants or self.abandoned or not self._call_lock.acquire(blocking=False):
+            return
+        try:
+            if self._send_lock.acquire(blocking=False):
+                try:
+                    self.ended = True
+                    self._socket.close()
+                    self._close_descriptors()
+                finally:
+                    self._send_lock.release()
+        finally:
+            self._call_lock.release()
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -216,6 +237,7 @@ class Connection:
         self.grants.discard(attachment)
         self._released.append(attachment)
         self._send_released()
+        self._close_if_done()
 
     def _send_released(self) -> None:
         while self._released and not self.ended and not self.abandoned:
