@@ -103,9 +103,9 @@ class AsyncWatch:
 
     async def aclose(self) -> None:
         self._closed = True
-        if self._connection is not None and self._connection.ours:
-            self._connection.give_up()
-        self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is not None and connection.ours:
+            connection.give_up()
 
     async def __aenter__(self) -> "AsyncWatch":
         return self

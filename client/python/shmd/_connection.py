@@ -138,7 +138,8 @@ class Connection:
         self._close_if_done()
 
     def _close_if_done(self) -> None:
-        if not self._retired or self.grants or self.abandoned or not self._call_lock.acquire(blocking=False):
+        done = self._successor is not None or (self._retired and not self.grants)
+        if not done or self.abandoned or not self._call_lock.acquire(blocking=False):
             return
         try:
             if self._send_lock.acquire(blocking=False):
@@ -274,6 +275,7 @@ class Connection:
             self._successor = made
             for attachment in made.grants - self.grants:  # let go before or meanwhile
                 made.release(attachment)
+            self._close_if_done()
             return made
 
     def give_back(self, attachment: int) -> None:

@@ -127,6 +127,12 @@ class InvalidParameter(Error, ValueError):
     code = errno.EINVAL
 
 
+class ExpectedMore(Error):
+    """The method answers more than once: call_many()."""
+
+    code = errno.EINVAL
+
+
 class NotSupported(Error):
     """The daemon has no such interface or method; it may be older than this package."""
 
@@ -202,7 +208,7 @@ _CLASSES: Dict[str, Type[Error]] = {
     _SERVICE + "InterfaceNotFound": NotSupported,
     _SERVICE + "MethodNotFound": NotSupported,
     _SERVICE + "MethodNotImplemented": NotSupported,
-    _SERVICE + "ExpectedMore": InvalidParameter,
+    _SERVICE + "ExpectedMore": ExpectedMore,
 }
 
 # {name} stands for a parameter of the error.
@@ -218,6 +224,7 @@ _WORDS: Dict[Type[Error], str] = {
     CapacityExceeded: "its capacity is {capacityBytes} bytes, and it cannot grow further",
     PlacementUnavailable: "this machine has no such memory to give now; {setting} decides that",
     NoLease: "it has no lease",
+    ExpectedMore: "the method answers more than once",
     Draining: "the daemon is being drained and makes no new segments",
     NoSuchProcess: "process {pid} is not connected",
     InvalidConfiguration: "the configuration cannot be used: {reason}",

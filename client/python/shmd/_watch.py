@@ -63,9 +63,9 @@ class Watch:
         return self._checked().fileno()
 
     def close(self) -> None:
-        if self._connection is not None and self._connection.ours:
-            self._connection.give_up()
-        self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is not None and connection.ours:
+            connection.give_up()
 
     def __enter__(self) -> "Watch":
         return self

@@ -61,6 +61,7 @@ def daemon(session_daemon, monkeypatch):
     """The daemon that the environment names. A test leaves neither segments nor attachments, nor descriptors of its own."""
     monkeypatch.setenv("SHMD_SOCKET", session_daemon.socket)
     monkeypatch.delenv("SHMD_CONTROL_SOCKET", raising=False)
+    gc.collect()
     before = open_descriptors()
     yield session_daemon
     from shmd import _client
