@@ -49,6 +49,14 @@ class Descriptors:
         self._all[index] = None
         return descriptor
 
+    def copy(self, index: int) -> Optional[int]:
+        """A copy of the one at this index, owned by the caller; None when it is not there."""
+        descriptor = self._all[index] if index < len(self._all) else None
+        return None if descriptor is None else os.dup(descriptor)
+
+    def __del__(self) -> None:
+        self.close()
+
     def close(self) -> None:
         for descriptor in self._all:
             if descriptor is not None:
@@ -245,7 +253,7 @@ class Connection:
             if not self._send_lock.acquire(blocking=False):
                 return
             try:
-                self._send_locked(b"")
+                self._send_locked(b"", False)
             finally:
                 self._send_lock.release()
 
@@ -296,22 +304,23 @@ class Connection:
             raise Error(f"cannot {tried}: the call has {len(message) - 1} bytes, and the daemon takes {MAX_MESSAGE}",
                         code=errno.EMSGSIZE)
         self._discard_owed()
-        self._send(message, tried)
-        self._owed = True
+        self._send(message, tried, owes=True)
 
-    def _send(self, message: bytes, tried: str) -> None:
+    def _send(self, message: bytes, tried: str, owes: bool = False) -> None:
         if self.abandoned:
             raise Closed(f"cannot {tried}: the connection is closed")
         with self._send_lock:
-            sent = self._send_locked(message)
+            sent = self._send_locked(message, owes)
         if not sent:
             refusal = self._refusal(tried)
             self.give_up()
             raise refusal or Unsent(f"cannot {tried}: {_GONE}")
         self._send_released()
 
-    def _send_locked(self, message: bytes) -> bool:
-        """Sends it behind the ends of grants that are still to be told. False when the connection has ended."""
+    def _send_locked(self, message: bytes, owes: bool) -> bool:
+        """Sends it behind the ends of grants that are still to be told. False when the connection has ended.
+
+        owes: there will be a reply, whatever interrupts this thread from here on."""
         if self.ended:
             return False
         several: List[int] = []
@@ -320,6 +329,7 @@ class Connection:
             while self._released and len(several) < 250:
                 several.append(self._released.popleft())
             ends = [encode_call(SEGMENTS + "Detach", {"attachment": each}, oneway=True) for each in several]
+            self._owed = self._owed or owes
             self._socket.sendall(b"".join(ends) + message, socket.MSG_NOSIGNAL)
             sent = True
         except (BrokenPipeError, ConnectionResetError):

@@ -9,7 +9,7 @@ import mmap
 import os
 import stat
 import sys
-from typing import Any
+from typing import Any, Optional
 
 from ._buffer import address_of
 from ._decode import Access, Nonsense, SegmentInfo
@@ -56,6 +56,16 @@ def _map_without_descriptor(descriptor: int, size: int, writable: bool) -> mmap.
         made.close()
         raise OSError(number, os.strerror(number))
     return made
+
+
+def bury(memory: mmap.mmap, content: Optional[int]) -> None:
+    """Puts other memory in the place of a mapping's: zeros, or a private copy of what a descriptor has. Whoever still has an
+    address reads that, and what is written there is nobody's."""
+    flags = mmap.MAP_PRIVATE | _MAP_FIXED | _MAP_NORESERVE | (mmap.MAP_ANONYMOUS if content is None else 0)
+    descriptor = -1 if content is None else content
+    if _libc.mmap(address_of(memory), len(memory), mmap.PROT_READ | mmap.PROT_WRITE, flags, descriptor, 0) == _MAP_FAILED:
+        number = ctypes.get_errno()
+        raise OSError(number, f"cannot unmap a segment: {os.strerror(number)}")
 
 
 def map_memory(descriptor: int, info: SegmentInfo, access: Access) -> mmap.mmap:

@@ -36,7 +36,7 @@ def array_of(segment: "Segment", dtype: Any, shape: Union[int, Sequence[int], No
                          f"{segment.size}")
     if dtype is not None and not segment.readonly:
         _keep(segment, kind, lengths)
-    return numpy.ndarray(lengths, kind, segment.__buffer__(0))
+    return numpy.ndarray(lengths, kind, segment._view())
 
 
 def _lengths(segment: "Segment", kind: Any, shape: Union[int, Sequence[int], None]) -> Tuple[int, ...]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import mmap
+import os
+import sys
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Mapping, Optional, Sequence, Tuple, TypeVar, Union, overload
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, TypeVar, Union
+from typing import overload as overload
 
 from . import _decode, _options
 from ._buffer import NATIVE, Exporter, closed_type
 from ._connection import SEGMENTS, Connection, Descriptors
 from ._decode import Access, AclEntry, Lifetime, SegmentInfo
 from ._errors import Closed, Disconnected, Error, Inherited, ProtocolError, ReadOnly, Unsent
-from ._memory import map_memory
+from ._memory import bury, map_memory
 
 if TYPE_CHECKING:
     import numpy
@@ -84,6 +87,8 @@ class Segment(_Exporter):
         self._access = access
         self._created = created
         self._buf: Optional[memoryview] = None
+        self._handed_out = False
+        self._graves: List[mmap.mmap] = []
         self._take(grant, memory)
 
     def _take(self, grant: HeldGrant, memory: mmap.mmap) -> None:
@@ -96,6 +101,7 @@ class Segment(_Exporter):
     # ---- Memory ----
 
     def __buffer__(self, flags: int) -> memoryview:
+        self._handed_out = True
         return self._view()
 
     def _view(self) -> memoryview:
@@ -262,14 +268,18 @@ class Segment(_Exporter):
         connection = self._connection(tried)
         granted, descriptors = connection.call(SEGMENTS + "Open", {"id": self.id, "access": access}, _decode.grant, tried)
         try:
-            other = map_grant(connection, granted, descriptors, access, tried)
+            spare = descriptors.copy(granted.descriptor) if self._handed_out else None
+            try:
+                other = map_grant(connection, granted, descriptors, access, tried)
+                self._let_go(tried, spare)
+            except BufferError:
+                other.close()
+                raise
+            finally:
+                if spare is not None:
+                    os.close(spare)
         finally:
             descriptors.close()
-        try:
-            self._unmap()
-        except BufferError:
-            other.close()
-            raise BufferError(f"cannot {tried}: there are views of it; let go of them first") from None
         self._grant.release()
         memory = other._memory
         assert memory is not None
@@ -318,33 +328,42 @@ class Segment(_Exporter):
 
     # ---- The end ----
 
-    def close(self, *, strict: bool = False) -> None:
+    def close(self) -> None:
         """Ends this object's use of the memory, and the grant. Views of it that somebody still has, such as numpy arrays and
-        slices, stay good; the grant ends with the last of them then. strict: BufferError instead, and it stays open."""
+        slices, stay good; the grant ends with the last of them then."""
         with self._lock:
             if self._memory is None:
                 return
-            try:
-                self._unmap()
-            except BufferError:
-                if strict:
-                    raise BufferError("cannot close the segment: there are views of it; let go of them first") from None
-                self._memory = self._buf = None  # the views have it
-            else:
-                if not self._grant.release():
-                    self._grant.connection.give_back(self._grant.attachment)
+            if self._let_go() and not self._grant.release():
+                self._grant.connection.give_back(self._grant.attachment)
             if not NATIVE and type(self) is Segment:
                 self.__class__ = _ClosedSegment
 
-    def _unmap(self) -> None:
-        """BufferError while there are views."""
+    def _let_go(self, refusing: str = "", content: Optional[int] = None) -> bool:
+        """Lets the memory go. While there are views: False, and the memory is theirs; or BufferError, when this is for
+        refusing. content: a descriptor of what is to be seen by those who may have an address without our knowing.
+
+        Those are consumers who ask this object for its buffer, give it back at once and keep the address and this object, as
+        numpy.ndarray(buffer=segment) does. So once it was asked, its addresses stay good as long as it lives."""
         if self._buf is not None:
-            self._buf.release()
+            with contextlib.suppress(BufferError):
+                self._buf.release()
             self._buf = None
-        assert self._memory is not None
-        self._memory.close()
+        memory, self._memory = self._memory, None
+        assert memory is not None
+        alone = object()
+        if sys.getrefcount(memory) > sys.getrefcount(alone):
+            if refusing:
+                self._memory = memory
+                raise BufferError(f"cannot {refusing}: there are views of it; let go of them first")
+            if self._handed_out:
+                self._graves.append(memory)
+            return False
+        if self._handed_out:
+            bury(memory, content)
+            self._graves.append(memory)
         self._end.detach()
-        self._memory = None
+        return True
 
     def __enter__(self) -> "Segment":
         return self

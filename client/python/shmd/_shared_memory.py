@@ -74,16 +74,12 @@ class SharedMemory:
         return self._segment
 
     def close(self) -> None:
-        """Ends this object's access. BufferError while there are views of buf, such as numpy arrays."""
-        if self._segment is None:
-            return
-        try:
-            self._segment.close(strict=True)
-        except BufferError:
-            self._buf = self._segment.buf
-            raise
-        self._buf = None
-        self._segment = None
+        """Ends this object's access. Views of buf, such as numpy arrays, stay good, unlike with the standard library, where
+        close() fails for some and others are left without memory."""
+        if self._segment is not None:
+            self._buf = None
+            self._segment.close()
+            self._segment = None
 
     def unlink(self) -> None:
         """Destroys the block once nobody uses it any more; the name is free at once. FileNotFoundError when there is none."""

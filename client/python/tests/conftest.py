@@ -50,7 +50,16 @@ def start_daemon():
 
 
 @pytest.fixture(scope="session")
-def session_daemon():
+def multiprocessing_helpers():
+    """multiprocessing's helper processes, whose descriptors stay."""
+    from multiprocessing import forkserver, resource_tracker
+
+    resource_tracker.ensure_running()
+    forkserver.ensure_running()
+
+
+@pytest.fixture(scope="session")
+def session_daemon(multiprocessing_helpers):
     with ServiceManager(daemon_program(), store=0) as manager:
         manager.start()
         yield manager
