@@ -31,7 +31,8 @@ class AclEntry:
     uid: Optional[int] = None
     gid: Optional[int] = None
 
-    def to_json(self) -> Dict[str, Any]:
+    def to_dict(self) -> Dict[str, Any]:
+        """The same as plain values, with the field names of the interface description."""
         return {name: value for name, value in (("uid", self.uid), ("gid", self.gid), ("access", self.access))
                 if value is not None}
 
@@ -75,7 +76,7 @@ class SegmentInfo:
         """The same as plain values, with the field names of the interface description."""
         plain: Dict[str, Any] = {_wire_name(each.name): getattr(self, each.name) for each in fields(self)}
         plain["labels"] = dict(self.labels)
-        plain["acl"] = [each.to_json() for each in self.acl] or None
+        plain["acl"] = [each.to_dict() for each in self.acl] or None
         plain["numaNodes"] = list(self.numa_nodes) or None
         return plain
 

@@ -94,7 +94,7 @@ class NewSegment:
             "evictable": self.evictable or None,
             "sealable": None if self.sealable else False,
             "labels": dict(self.labels) if self.labels else None,
-            "acl": [each.to_json() for each in self.acl] or None,
+            "acl": [each.to_dict() for each in self.acl] or None,
             "capacityBytes": self.capacity,
             "hugePages": self.huge_pages,
             "numaNodes": list(self.numa_nodes) or None,
@@ -103,6 +103,7 @@ class NewSegment:
         return {name: value for name, value in given.items() if value is not None}
 
     def words(self) -> str:
+        """For the texts of errors."""
         what = "a segment" if self.key is None else f"segment {key_text(self.key)!r}"
         return f"create {what} of {self.size} bytes"
 
@@ -116,5 +117,5 @@ def attribute_parameters(mode: Optional[int], owner_uid: Optional[int], owner_gi
     return {
         "mode": mode, "ownerUid": owner_uid, "ownerGid": owner_gid, **lifetime_parameters(lifetime, lease),
         "evictable": evictable, "labels": dict(labels) if labels else None, "removeLabels": list(remove_labels) or None,
-        "acl": None if acl is None else [each.to_json() for each in acl],
+        "acl": None if acl is None else [each.to_dict() for each in acl],
     }

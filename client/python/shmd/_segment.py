@@ -8,8 +8,21 @@ import os
 import sys
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, TypeVar, Union
-from typing import overload as overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+    TypeVar,
+    Union,
+    overload,
+)
 
 from . import _decode, _options
 from ._buffer import NATIVE, Exporter, closed_type
@@ -96,7 +109,7 @@ class Segment(_Exporter):
         self._memory: Optional[mmap.mmap] = memory
         # The grant ends with the last view, whoever has that.
         self._end = weakref.finalize(memory, grant.release)
-        self._end.atexit = False
+        self._end.atexit = False  # type: ignore[misc,unused-ignore]  # older stubs do not know it
 
     # ---- Memory ----
 

@@ -70,16 +70,22 @@ def daemon(session_daemon, monkeypatch):
     """The daemon that the environment names. A test leaves neither segments nor attachments, nor descriptors of its own."""
     monkeypatch.setenv("SHMD_SOCKET", session_daemon.socket)
     monkeypatch.delenv("SHMD_CONTROL_SOCKET", raising=False)
-    gc.collect()
-    before = open_descriptors()
+    before = len(open_descriptors())
     yield session_daemon
     from shmd import _client
 
     _client._shared.clear()
-    gc.collect()
+    # A kept exception may hold one that is closed with the next collection.
+    if len(open_descriptors()) > before or segments():
+        gc.collect()
     attached = delete_all()
     assert not attached, "attachments are left"
-    assert open_descriptors() == before
+    assert len(open_descriptors()) <= before
+
+
+def segments():
+    with shmd.Client(control=True) as control:
+        return [each["segment"] for each in control.call_many("io.shmd.Control.ListSegments") if each.get("segment")]
 
 
 def delete_all():
@@ -87,7 +93,7 @@ def delete_all():
     end = time.monotonic() + 20
     with shmd.Client(control=True) as control:
         while True:
-            left = [each["segment"] for each in control.call_many("io.shmd.Control.ListSegments") if each.get("segment")]
+            left = segments()
             for segment in left:
                 with contextlib.suppress(shmd.NoSuchSegment):
                     control.call("io.shmd.Control.Delete", {"id": segment["id"]})

@@ -6,11 +6,11 @@ import signal
 import socket
 import threading
 
-import fake_daemon
 import pytest
-from conftest import ROOT, open_descriptors
 
+import fake_daemon
 import shmd
+from conftest import ROOT, open_descriptors
 from shmd import _paths
 
 VECTOR = json.loads((ROOT / "protocol" / "vectors" / "client" / "grant.json").read_text())

@@ -7,9 +7,9 @@ import pathlib
 import pickle
 
 import pytest
-from fake_daemon import FakeDaemon
 
 import shmd
+from fake_daemon import FakeDaemon
 
 S = "io.shmd.Segments."
 V = "org.varlink.service."

@@ -7,11 +7,11 @@ import json
 import os
 import stat
 
-import fake_daemon
 import pytest
-from conftest import ROOT, open_descriptors
 
+import fake_daemon
 import shmd
+from conftest import ROOT, open_descriptors
 from shmd import _decode
 from shmd._connection import Connection
 from shmd._errors import Disconnected

@@ -1,0 +1,48 @@
+"""A program as users write it, for mypy --strict: it is not run."""
+
+import asyncio
+import math
+from datetime import timedelta
+from typing import List, Optional, Union
+
+import shmd
+
+
+def use(client: shmd.Client) -> None:
+    segment: shmd.Segment = client.create("a", 100, mode=0o640, create_mode="any", lease=timedelta(hours=1), labels={"a": "b"},
+                                          acl=[shmd.AclEntry("read", uid=1)])
+    segment[:3] = b"abc"
+    first: int = segment[0]
+    part: memoryview = segment[1:3]
+    info: shmd.SegmentInfo = segment.resize(50)
+    key: Optional[str] = info.key
+    opened: List[Union[shmd.Segment, shmd.Error]] = client.open_many(["a", 0xFF3], "write")
+    with client.open("a", wait=math.inf, sealed=True) as view, client.watch() as watch:
+        bytes(view)
+        print(first, part, key, opened, view.ndarray("f8", (1, 2)).sum())
+        for event in watch:
+            if event.kind == "ready" and event.segment is None:
+                break
+
+
+async def use_asyncio(client: shmd.Client) -> None:
+    segment: shmd.Segment = await client.open_async("a", wait=1.5)
+    async with client.watch_async() as watch:
+        async for event in watch:
+            print(event.kind, segment.size)
+
+
+def replace_the_standard_library() -> None:
+    block = shmd.SharedMemory(create=True, size=10)
+    buf: memoryview = block.buf
+    items: "shmd.ShareableList[int]" = shmd.ShareableList([1, 2])
+    number: int = items[0] + items.count(1)
+    print(buf, number)
+
+
+try:
+    with shmd.Client() as a_client:
+        use(a_client)
+        asyncio.run(use_asyncio(a_client))
+except shmd.SegmentExists as error:
+    print(error.name, error.parameters["key"], error.errno)
