@@ -64,10 +64,13 @@ class Descriptors:
         self._all.clear()
 
 
+_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
 def encode_call(method: str, parameters: Mapping[str, Any], **flags: bool) -> bytes:
     """A call as bytes. Parameters that are None are left out."""
     call: Dict[str, Any] = {"method": method, "parameters": {k: v for k, v in parameters.items() if v is not None}, **flags}
-    return json.dumps(call, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8") + b"\0"
+    return _encoder.encode(call).encode("utf-8") + b"\0"
 
 
 class Connection:

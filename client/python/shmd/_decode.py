@@ -150,12 +150,15 @@ def _refuse_constant(name: str) -> None:
     raise Nonsense(f"{name} is not JSON")
 
 
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
 def message(data: bytes) -> Message:
     """The reply in these bytes."""
     try:
         text = data.decode("utf-8")
         _check(not _nests_too_deep(text), "it is nested too deep")
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = _decoder.decode(text)
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode("utf-8")  # half a surrogate pair is no text
     except (ValueError, RecursionError) as failure:

@@ -1,5 +1,7 @@
 """The examples of the README run as they stand, one after another, and so do those of the docstrings."""
 
+import json
+import os
 import pathlib
 import re
 import subprocess
@@ -55,3 +57,14 @@ def test_the_readme_names_every_error():
         thing = getattr(shmd, name)
         if isinstance(thing, type) and issubclass(thing, Exception):
             assert f"{name}`" in text or f"shmd.{name}" in text, name
+
+
+def test_the_benchmark_gives_its_rows(daemon):
+    pytest.importorskip("numpy", reason="numpy is not installed")
+    program = README.parent / "bench.py"
+    done = subprocess.run([sys.executable, program, "--size", "65536", "--rounds", "1"], capture_output=True, text=True,
+                          check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {tuple(sorted(row)) for row in rows} == {("case", "language", "median_us"), ("case", "language", "ratio")}
+    assert len(rows) == 12
+    assert shmd.Client().list() == []
