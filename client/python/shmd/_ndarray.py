@@ -8,7 +8,7 @@ import contextlib
 import operator
 from typing import TYPE_CHECKING, Any, Sequence, SupportsIndex, Tuple, Union
 
-from ._errors import PermissionDenied
+from ._errors import Inherited, PermissionDenied
 
 if TYPE_CHECKING:
     import numpy
@@ -76,5 +76,6 @@ def _keep(segment: "Segment", kind: Any, lengths: Tuple[int, ...]) -> None:
     labels = {"dtype": descr if isinstance(descr, str) else repr(descr), "shape": ",".join(map(str, lengths))}
     if all(segment.labels.get(name) == value for name, value in labels.items()):
         return
-    with contextlib.suppress(PermissionDenied):  # only the owner may; the array is as good
+    # Only the owner may, and no child of the process that opened it; the array is as good.
+    with contextlib.suppress(PermissionDenied, Inherited):
         segment.set_attributes(labels=labels)

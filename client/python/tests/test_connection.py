@@ -73,7 +73,9 @@ def test_descriptors_are_taken_in_their_order_whichever_message_brought_them():
 @pytest.mark.parametrize("text", [
     '{"parameters": {}}\0{"parameters": {}}', '{"parameters": {}, "continues": true}', '{"parameters": {}, "continues": 1}',
     '{"parameters": {"a": NaN}}', '{"parameters": {"a": "\\ud800"}}', b'{"parameters": {"a": "\xff"}}', " " * ((1 << 20) + 1),
-], ids=["two replies", "it continues", "continues is a number", "NaN", "half a pair", "no UTF-8", "too large"])
+    '{"parameters": {"a": ' + "[" * 40 + "]" * 40 + "}}", '{"parameters": {"a": ' + "[" * 100_000 + "]" * 100_000 + "}}",
+], ids=["two replies", "it continues", "continues is a number", "NaN", "half a pair", "no UTF-8", "too large",
+        "40 levels", "100,000 levels"])
 def test_nonsense_ends_the_connection(text):
     with fake_daemon.FakeDaemon(lambda call, connection: fake_daemon.reply(connection, text)) as fake, \
             shmd.Client(fake.path) as client:
@@ -105,6 +107,13 @@ def test_memory_that_is_not_what_it_should_be():
             with pytest.raises(shmd.ProtocolError):
                 client.create("a", 4097)
             assert fake.closed.wait(60)
+
+
+def test_brackets_within_texts_are_no_levels():
+    text = json.dumps({"parameters": {"a": "[" * 100, 'b"': '"{\\' * 100, "c": ["]"] * 100}})
+    with fake_daemon.FakeDaemon(lambda call, connection: fake_daemon.reply(connection, text)) as fake, \
+            shmd.Client(fake.path) as client:
+        client.delete("a")
 
 
 class Interruption(Exception):

@@ -91,6 +91,28 @@ def test_a_child_connects_anew_and_grants_stay_with_the_parent(client):
     segment.close()
 
 
+def test_arrays_in_a_child(client):
+    numpy = pytest.importorskip("numpy", reason="numpy is not installed")
+    with client.create("a", 80) as segment, client.open("a") as view:
+        segment.ndarray("f8", 10)[:] = 1
+        view.remap()
+
+        def child():
+            assert segment.ndarray().sum() == view.ndarray().sum() == 10
+            segment.ndarray("i8", 5)[:] = 2  # kept in no label: the grant is the parent's
+
+        in_child(child)
+        assert numpy.frombuffer(view, "i8")[:5].tolist() == [2] * 5 and client.describe("a").labels["dtype"] == "<f8"
+
+
+def test_a_program_that_leaves_everything_open_ends_quietly(daemon):
+    program = ("import shmd; c = shmd.Client(); s = c.create('a', 10); v = s[1:3]; w = c.watch(); w.next(); b = s.buf;"
+               "m = memoryview(s); k = shmd.SharedMemory(create=True, size=5); l = shmd.ShareableList([1])")
+    done = subprocess.run([sys.executable, "-X", "dev", "-W", "error", "-c", program], capture_output=True, text=True,
+                          check=True)
+    assert done.stderr == "" and done.stdout == ""
+
+
 def test_a_child_is_made_while_another_thread_is_in_a_call(client, control):
     """Its locks are held then, and nobody in the child will open them."""
     waiting = threading.Thread(target=lambda: client.open("late", wait=1000).close())
