@@ -1,0 +1,3 @@
+package shmd_test
+
+func help(work string) int { return 2 }
