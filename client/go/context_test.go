@@ -190,7 +190,9 @@ func TestAnUnansweredCallIsNotRepeatedUnlessItDoesTheSame(t *testing.T) {
 	f.conn = nil
 	f.accept()
 	f.message()
-	f.accept() // closes the one before
+	f.conn.Close()
+	f.conn = nil
+	f.accept()
 	if f.message()["method"] != segmentsInterface+"List" {
 		t.Fatal("it does not ask again")
 	}

@@ -118,7 +118,7 @@ func TestClosedWhileThereIsNoDaemon(t *testing.T) {
 
 func TestMoreSegmentsThanOneResumeTakes(t *testing.T) {
 	manager, client := keeping(t)
-	_, err := client.Create(ctx, "a", 4096, nil)
+	a, err := client.Create(ctx, "a", 4096, nil)
 	must(t, err)
 	refs := make([]shmd.Ref, 5000)
 	for i := range refs {
@@ -139,6 +139,7 @@ func TestMoreSegmentsThanOneResumeTakes(t *testing.T) {
 	if n := attachments(t, client, "a"); n != 1 {
 		t.Fatalf("%d attachments after Close", n)
 	}
+	must(t, a.Close())
 }
 
 func TestCallsWaitForTheNextDaemon(t *testing.T) {
