@@ -240,4 +240,3 @@ func substituted(value any, saved map[string]any) any {
 	}
 	return value
 }
-
