@@ -9,6 +9,7 @@ import (
 	"context"
 	"encoding/json"
 	"net"
+	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -24,7 +25,12 @@ type fake struct {
 }
 
 func newFake(t *testing.T) *fake {
-	f := &fake{t: t, path: filepath.Join(t.TempDir(), "socket")}
+	directory, err := os.MkdirTemp("", "shmd-fake-") // t.TempDir() may be longer than a socket's path
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(directory) })
+	f := &fake{t: t, path: filepath.Join(directory, "socket")}
 	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: f.path, Net: "unix"})
 	if err != nil {
 		t.Fatal(err)
