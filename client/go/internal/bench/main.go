@@ -54,12 +54,13 @@ func run(bytes int64, opens, passes int) error {
 	}
 	defer os.Remove(file.Name())
 	defer file.Close()
-	segment, err := client.Create(ctx, "", bytes, &shmd.CreateOptions{Lifetime: shmd.LifetimeAttached})
+	// Both get their pages at the first touch: see below.
+	segment, err := client.Create(ctx, "", bytes, &shmd.CreateOptions{Lifetime: shmd.LifetimeAttached, Reserve: shmd.ReserveLazy})
 	if err != nil {
 		return err
 	}
 	defer segment.Close()
-	if err := syscall.Fallocate(int(file.Fd()), 0, 0, bytes); err != nil {
+	if err := file.Truncate(bytes); err != nil {
 		return err
 	}
 	if err := measureOpens(ctx, client, file.Name(), opens); err != nil {
@@ -68,13 +69,16 @@ func run(bytes int64, opens, passes int) error {
 	return measureCopies(segment, file, bytes, passes)
 }
 
-// inTurns times ours and plain alternately, count times each after one that does not count, and prints their ratio.
+// inTurns times ours and plain alternately, in an order that changes, count times each after one that does not count, and
+// prints their ratio.
 func inTurns(name string, count int, ours, plain func() error) error {
 	var times [2][]time.Duration
+	both := [2]func() error{ours, plain}
 	for i := -1; i < count; i++ {
-		for j, each := range []func() error{ours, plain} {
+		for turn := range both {
+			j := (turn + i + 1) % 2
 			begin := time.Now()
-			if err := each(); err != nil {
+			if err := both[j](); err != nil {
 				return err
 			}
 			if i >= 0 {
@@ -135,12 +139,17 @@ func measureCopies(segment *shmd.Segment, file *os.File, bytes int64, passes int
 		return err
 	}
 	plainNumbers := unsafe.Slice((*uint64)(unsafe.Pointer(&plain[0])), len(plain)/8)
+	// Where in the machine's memory the pages lie decides more than anything else: so they are taken in turns.
+	memory := segment.Bytes()
+	for i := 0; i < len(memory); i += 4096 {
+		memory[i], plain[i] = 1, 1
+	}
 	source := make([]byte, 1<<20)
 	for i := range source {
 		source[i] = byte(i)
 	}
 	if err := inTurns(fmt.Sprintf("copy %d MiB in", bytes>>20), passes,
-		func() error { return fill(segment.Bytes(), source) },
+		func() error { return fill(memory, source) },
 		func() error { return fill(plain, source) }); err != nil {
 		return err
 	}
