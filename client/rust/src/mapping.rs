@@ -1,0 +1,96 @@
+//! The memory of a segment in this process. Checks what the daemon passed before anybody touches it.
+
+use std::os::unix::io::BorrowedFd;
+use std::ptr::{null_mut, NonNull};
+
+use rustix::fs::{fcntl_get_seals, fstat, FileType, SealFlags};
+use rustix::io::Errno;
+use rustix::mm::{madvise, mmap, munmap, Advice, MapFlags, ProtFlags};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::frame::io_error;
+use crate::info::{Access, HugePages, Info};
+
+/// Owns a mapping of a segment's whole capacity.
+pub(crate) struct Mapping {
+    data: NonNull<u8>,
+    length: usize,
+}
+
+// SAFETY: plain memory; whoever makes pointers into it says by which accesses.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// The first byte, valid as long as this object.
+    pub(crate) fn data(&self) -> NonNull<u8> {
+        self.data
+    }
+
+    /// `Protocol` when the descriptor is not memory that large that stays so.
+    pub(crate) fn of(memory: BorrowedFd<'_>, info: &Info, access: Access) -> Result<Self> {
+        let length = checked_length(memory, info)?;
+        let protection = match access {
+            Access::Read => ProtFlags::READ,
+            Access::Write => ProtFlags::READ | ProtFlags::WRITE,
+        };
+        // SAFETY: a new mapping at a place that the kernel chooses takes nobody's memory.
+        let data = unsafe { mmap(null_mut(), length, protection, MapFlags::SHARED, memory, 0) };
+        let data = data.map_err(|error| match error {
+            Errno::NOMEM => ErrorKind::OutOfMemory {
+                size_bytes: length as u64,
+            },
+            _ => ErrorKind::System(io_error(error)),
+        })?;
+        if info.huge_pages == HugePages::Transparent {
+            // Only with this does the kernel map huge pages that are there as huge ones.
+            // SAFETY: our mapping, whose content this does not change.
+            let _ = unsafe { madvise(data, length, Advice::LinuxHugepage) };
+        }
+        match NonNull::new(data.cast()) {
+            Some(data) => Ok(Mapping { data, length }),
+            None => Err(Error::nonsense("its memory is mapped at address 0")),
+        }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: our mapping. References into it borrow the segment that owns this; raw pointers are their user's matter.
+        let _ = unsafe { munmap(self.data.as_ptr().cast(), self.length) };
+    }
+}
+
+/// The memory must be as large as we were told, and stay so: touching what is not there is a SIGBUS. Huge pages round up.
+fn checked_length(memory: BorrowedFd<'_>, info: &Info) -> Result<usize> {
+    let status = fstat(memory)
+        .map_err(|error| Error::nonsense(format!("its memory cannot be looked at: {}", io_error(error))))?;
+    if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
+        return Err(Error::nonsense("its descriptor is not memory"));
+    }
+    let length = u64::try_from(status.st_size).unwrap_or(0);
+    let rounded = matches!(info.huge_pages, HugePages::Huge2M | HugePages::Huge1G);
+    let fits = length == info.capacity_bytes || (rounded && length > info.capacity_bytes);
+    if !fits {
+        let (size, capacity) = (info.size_bytes, info.capacity_bytes);
+        return Err(Error::nonsense(format!(
+            "it tells of {size} of {capacity} bytes and passes memory of {length}"
+        )));
+    }
+    if !seals_of(memory).contains(SealFlags::SHRINK) {
+        return Err(Error::nonsense("its memory may shrink"));
+    }
+    // More than an isize is more than any mapping, and any slice.
+    let length = isize::try_from(length).map_err(|_| ErrorKind::OutOfMemory { size_bytes: length })?;
+    Ok(length as usize)
+}
+
+fn seals_of(memory: BorrowedFd<'_>) -> SealFlags {
+    fcntl_get_seals(memory).unwrap_or(SealFlags::empty())
+}
+
+/// Whether the kernel refuses every write to this memory, by whatever descriptor or mapping, for ever.
+pub(crate) fn is_immutable(memory: BorrowedFd<'_>) -> bool {
+    seals_of(memory).contains(SealFlags::WRITE | SealFlags::SHRINK)
+}

@@ -1,0 +1,93 @@
+//! Children made by fork(2).
+
+use std::panic::{catch_unwind, AssertUnwindSafe};
+
+/// Runs this in a child made by fork(2), which ends with it. True when it returned, false when it panicked or was killed.
+pub fn in_child(run: impl FnOnce()) -> bool {
+    Child::fork(run).ends_well()
+}
+
+/// The same as another user and group. Needs root.
+pub fn as_user(uid: u32, gid: u32, run: impl FnOnce()) -> bool {
+    in_child(|| {
+        become_user(uid, gid);
+        run();
+    })
+}
+
+/// All threads of this process become this user, for good.
+pub fn become_user(uid: u32, gid: u32) {
+    // SAFETY: plain system calls.
+    unsafe {
+        assert_eq!(libc::setgroups(0, std::ptr::null()), 0);
+        assert_eq!(libc::setresgid(gid, gid, gid), 0);
+        assert_eq!(libc::setresuid(uid, uid, uid), 0);
+    }
+}
+
+pub struct Child(libc::pid_t);
+
+impl Child {
+    pub fn fork(run: impl FnOnce()) -> Self {
+        // SAFETY: the child runs one thread, uses what glibc makes safe after a fork, and ends by _exit.
+        match unsafe { libc::fork() } {
+            -1 => panic!("fork: {}", std::io::Error::last_os_error()),
+            0 => {
+                let outcome = catch_unwind(AssertUnwindSafe(run));
+                // SAFETY: ends the process without what the parent has to run at its end.
+                unsafe { libc::_exit(outcome.is_err().into()) }
+            }
+            child => Child(child),
+        }
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.0
+    }
+
+    /// The signal or status it ended by: (signal, 0) or (0, status).
+    pub fn wait(mut self) -> (i32, i32) {
+        self.reap()
+    }
+
+    pub fn ends_well(self) -> bool {
+        self.wait() == (0, 0)
+    }
+
+    pub fn kill(&self) {
+        // SAFETY: our child, not yet waited for.
+        unsafe { libc::kill(self.0, libc::SIGKILL) };
+    }
+
+    fn reap(&mut self) -> (i32, i32) {
+        let mut status = 0;
+        let child = std::mem::replace(&mut self.0, 0);
+        // SAFETY: our child, waited for once.
+        assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+        if libc::WIFSIGNALED(status) {
+            (libc::WTERMSIG(status), 0)
+        } else {
+            (0, libc::WEXITSTATUS(status))
+        }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if self.0 != 0 {
+            self.kill();
+            self.reap();
+        }
+    }
+}
+
+/// Descriptors that this process has open.
+pub fn open_files() -> usize {
+    std::fs::read_dir("/proc/self/fd").expect("/proc").count() - 1
+}
+
+/// Mappings of this process that are segments.
+pub fn mappings() -> usize {
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("/proc");
+    maps.lines().filter(|line| line.contains("memfd:")).count()
+}
