@@ -2,4 +2,16 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod access;
+mod errors;
+mod forks;
+mod life;
+mod many;
+mod reconnect;
+mod replies;
+mod restart;
+mod threads;
+mod users;
+mod watches;
+
 use shmd::Client;
