@@ -65,10 +65,7 @@ enum Repeated {
 
 impl Inner {
     fn new(path: PathBuf) -> Self {
-        Inner {
-            path,
-            state: AtomicPtr::new(PerProcess::new()),
-        }
+        Inner { path, state: AtomicPtr::new(PerProcess::new()) }
     }
 
     fn state(&self) -> &PerProcess {
@@ -79,10 +76,7 @@ impl Inner {
             return state;
         }
         let new = PerProcess::new();
-        match self
-            .state
-            .compare_exchange(found, new, Ordering::AcqRel, Ordering::Acquire)
-        {
+        match self.state.compare_exchange(found, new, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => {
                 state.abandon();
                 // SAFETY: as above.
@@ -135,10 +129,7 @@ impl Drop for Inner {
 
 impl PerProcess {
     fn new() -> *mut Self {
-        Box::into_raw(Box::new(PerProcess {
-            process: getpid(),
-            current: Mutex::new(None),
-        }))
+        Box::into_raw(Box::new(PerProcess { process: getpid(), current: Mutex::new(None) }))
     }
 
     /// In a child: closes the inherited socket. If a thread of the parent was just making another one, nothing is done.
@@ -206,16 +197,10 @@ impl Client {
 
     pub(crate) fn create_as(&self, parameters: Object, any: bool, access: Access) -> Result<Open> {
         let opens = any && parameters.contains_key("key");
-        let repeated = if opens {
-            Repeated::TheSame
-        } else {
-            Repeated::SomethingElse
-        };
+        let repeated = if opens { Repeated::TheSame } else { Repeated::SomethingElse };
         let message = segments_call("Create", parameters.clone(), Wants::One);
-        self.carry_out(repeated, |link| {
-            Open::map(link, link.call(&message, message::grant)?, access, false)
-        })
-        .map_err(|error| creating(&parameters, error))
+        self.carry_out(repeated, |link| Open::map(link, link.call(&message, message::grant)?, access, false))
+            .map_err(|error| creating(&parameters, error))
     }
 
     /// Creates 1 to 250 segments in one trip to the daemon, or none of them. No key twice.
@@ -240,11 +225,7 @@ impl Client {
             parameters.insert("staged".into(), true.into());
             parameters
         };
-        Ok(self
-            .create_all(new.into_iter().map(staged).collect())?
-            .into_iter()
-            .map(Staged::new)
-            .collect())
+        Ok(self.create_all(new.into_iter().map(staged).collect())?.into_iter().map(Staged::new).collect())
     }
 
     fn create_all(&self, new: Vec<Object>) -> Result<Vec<Open>> {
@@ -252,15 +233,9 @@ impl Client {
         let message = segments_call("CreateMany", object(json!({ "segments": new })), Wants::One);
         self.carry_out(Repeated::SomethingElse, |link| {
             let grants = link.call(&message, |answer| message::grants(answer, count))?;
-            let made: Vec<_> = grants
-                .into_iter()
-                .map(|grant| Open::map(link, grant, Access::Write, false))
-                .collect();
+            let made: Vec<_> = grants.into_iter().map(|grant| Open::map(link, grant, Access::Write, false)).collect();
             if made.iter().any(Result::is_err) {
-                made.iter()
-                    .flatten()
-                    .filter(|open| open.was_created())
-                    .for_each(Open::delete_unasked);
+                made.iter().flatten().filter(|open| open.was_created()).for_each(Open::delete_unasked);
             }
             made.into_iter().collect()
         })
@@ -297,8 +272,7 @@ impl Client {
     /// As the one of the three above that it stands for.
     pub fn open_as<G: Grant>(&self, target: impl Into<Target>) -> Result<Segment<G>> {
         let target = target.into();
-        self.open_target(&target)
-            .map_err(|error| error.trying(|| opening::<G>(&target)))
+        self.open_target(&target).map_err(|error| error.trying(|| opening::<G>(&target)))
     }
 
     fn open_target<G: Grant>(&self, target: &Target) -> Result<Segment<G>> {
@@ -332,8 +306,7 @@ impl Client {
         let target = Target::Key(key.into());
         // Beyond what the clock can tell is without an end.
         let deadline = timeout.into().and_then(|timeout| Instant::now().checked_add(timeout));
-        self.wait_for(&target, deadline)
-            .map_err(|error| error.trying(|| opening::<G>(&target)))
+        self.wait_for(&target, deadline).map_err(|error| error.trying(|| opening::<G>(&target)))
     }
 
     fn wait_for<G: Grant>(&self, target: &Target, deadline: Option<Instant>) -> Result<Segment<G>> {
@@ -344,9 +317,8 @@ impl Client {
             if !matches!(&opened, Err(error) if matches!(error.kind(), ErrorKind::NoSuchSegment { .. })) {
                 return opened;
             }
-            let left = deadline.map_or(MAX_INTEGER, |deadline| {
-                microseconds(deadline.saturating_duration_since(Instant::now()))
-            });
+            let left = deadline
+                .map_or(MAX_INTEGER, |deadline| microseconds(deadline.saturating_duration_since(Instant::now())));
             if left == 0 {
                 return opened;
             }
@@ -388,10 +360,7 @@ impl Client {
             let opened = self.carry_out(Repeated::TheSame, |link| {
                 let results = link.call(&message, |answer| message::open_results(answer, some.len()))?;
                 let map = |grant| Open::map(link, grant, G::ACCESS, G::SEALED).map(Segment::new);
-                Ok(results
-                    .into_iter()
-                    .map(|result| result.and_then(map))
-                    .collect::<Vec<_>>())
+                Ok(results.into_iter().map(|result| result.and_then(map)).collect::<Vec<_>>())
             });
             let opened = opened.map_err(|error| error.trying(|| "open segments".into()))?;
             let told = |(outcome, target): (Result<Segment<G>>, &Target)| {
@@ -424,12 +393,7 @@ impl Client {
     /// # Errors
     /// `NoSuchSegment`, `PermissionDenied`, `InvalidParameter`.
     pub fn set_attributes(&self, target: impl Into<Target>, attributes: &Attributes) -> Result<Info> {
-        self.segment(
-            "SetAttributes",
-            "change",
-            target.into(),
-            attributes.parameters().clone(),
-        )
+        self.segment("SetAttributes", "change", target.into(), attributes.parameters().clone())
     }
 
     /// Begins the segment's lease anew, for its full length from now on. Whoever may read the segment may.
@@ -473,7 +437,7 @@ impl Client {
     /// creation. An empty prefix lists all.
     ///
     /// # Errors
-    /// `InvalidKey` when no key can begin so.
+    /// `InvalidParameter` when no key can begin so.
     pub fn list(&self, prefix: &str) -> Result<Vec<Info>> {
         let message = segments_call("List", prefixed(prefix), Wants::Many);
         self.carry_out(Repeated::TheSame, |link| link.call_for_many(&message, message::listed))
@@ -484,7 +448,7 @@ impl Client {
     /// means all. Has a connection of its own, which counts as one.
     ///
     /// # Errors
-    /// `InvalidKey`, `QuotaExceeded`.
+    /// `InvalidParameter` when no key can begin so, `QuotaExceeded`.
     pub fn watch(&self, prefix: &str) -> Result<Watch> {
         let message = segments_call("Watch", prefixed(prefix), Wants::Many);
         Watch::open(&self.0.path, &message).map_err(|error| error.trying(|| "watch segments".into()))
@@ -507,10 +471,8 @@ impl Client {
     /// Whatever the method has.
     pub fn call(&self, method: &str, parameters: Value) -> Result<serde_json::Map<String, Value>> {
         let message = encode(method, parameters_of(parameters)?, Wants::One);
-        self.carry_out(Repeated::SomethingElse, |link| {
-            link.call(&message, |answer| Ok(answer.parameters))
-        })
-        .map_err(|error| error.trying(|| format!("call {method}")))
+        self.carry_out(Repeated::SomethingElse, |link| link.call(&message, |answer| Ok(answer.parameters)))
+            .map_err(|error| error.trying(|| format!("call {method}")))
     }
 
     /// The same for a call that answers many times, as lists do. Not for calls that never end.
@@ -519,10 +481,8 @@ impl Client {
     /// Whatever the method has.
     pub fn call_many(&self, method: &str, parameters: Value) -> Result<Vec<serde_json::Map<String, Value>>> {
         let message = encode(method, parameters_of(parameters)?, Wants::Many);
-        self.carry_out(Repeated::SomethingElse, |link| {
-            link.call_for_many(&message, |reply| Ok(Some(reply.clone())))
-        })
-        .map_err(|error| error.trying(|| format!("call {method}")))
+        self.carry_out(Repeated::SomethingElse, |link| link.call_for_many(&message, |reply| Ok(Some(reply.clone()))))
+            .map_err(|error| error.trying(|| format!("call {method}")))
     }
 }
 
@@ -564,8 +524,6 @@ fn parameters_of(value: Value) -> Result<Object> {
     match value {
         Value::Object(parameters) => Ok(parameters),
         Value::Null => Ok(Object::new()),
-        _ => Err(Error::new(ErrorKind::InvalidArgument(
-            "the parameters of a call are a JSON object",
-        ))),
+        _ => Err(Error::new(ErrorKind::InvalidArgument("the parameters of a call are a JSON object"))),
     }
 }

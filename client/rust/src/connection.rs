@@ -33,11 +33,7 @@ struct Identity {
 
 impl Identity {
     fn now() -> Self {
-        Identity {
-            process: getpid(),
-            user: geteuid(),
-            group: getegid(),
-        }
+        Identity { process: getpid(), user: geteuid(), group: getegid() }
     }
 }
 
@@ -132,10 +128,7 @@ impl Connection {
     /// Sends a call and waits for its one reply.
     pub(crate) fn call<T>(&self, message: &[u8], decode: impl FnOnce(Answer) -> Decoded<T>) -> Result<T> {
         let mut receiving = lock(&self.receiving);
-        let mut exchange = Exchange {
-            connection: self,
-            done: false,
-        };
+        let mut exchange = Exchange { connection: self, done: false };
         self.send(message, &mut receiving)?;
         let reply = self.receive(&mut receiving)?;
         if reply.continues || receiving.reader.has_more() {
@@ -143,11 +136,7 @@ impl Connection {
         }
         let (fds, lost_fds) = (receiving.reader.take_fds(), receiving.reader.lost_fds());
         let outcome = match reply.body {
-            Ok(parameters) => match decode(Answer {
-                parameters,
-                fds,
-                lost_fds,
-            }) {
+            Ok(parameters) => match decode(Answer { parameters, fds, lost_fds }) {
                 Ok(value) => Ok(value),
                 Err(malformed) => return Err(Error::nonsense(malformed.0)),
             },
@@ -165,10 +154,7 @@ impl Connection {
         decode: impl Fn(&Object) -> Decoded<Option<T>>,
     ) -> Result<Vec<T>> {
         let mut receiving = lock(&self.receiving);
-        let mut exchange = Exchange {
-            connection: self,
-            done: false,
-        };
+        let mut exchange = Exchange { connection: self, done: false };
         self.send(message, &mut receiving)?;
         let mut all = Vec::new();
         loop {
@@ -215,10 +201,7 @@ impl Connection {
         if self.has_ended() {
             return Err(Error::lost(Lost::No));
         }
-        let mut exchange = Exchange {
-            connection: self,
-            done: false,
-        };
+        let mut exchange = Exchange { connection: self, done: false };
         let message = match self.receive_within(&mut receiving.reader, timeout)? {
             Some(message) => message,
             None => {

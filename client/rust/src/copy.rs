@@ -83,10 +83,7 @@ mod tests {
                     load(place.add(offset), &mut back);
                 }
                 assert_eq!(back, bytes);
-                assert!(shared[..offset]
-                    .iter()
-                    .chain(&shared[offset + length..])
-                    .all(|byte| *byte == 0xee));
+                assert!(shared[..offset].iter().chain(&shared[offset + length..]).all(|byte| *byte == 0xee));
             }
         }
     }

@@ -81,11 +81,7 @@ impl<G: Grant> Seek for Cursor<'_, G> {
             SeekFrom::Current(offset) => (self.position, offset),
         };
         let magnitude = offset.unsigned_abs();
-        let position = if offset < 0 {
-            base.checked_sub(magnitude)
-        } else {
-            base.checked_add(magnitude)
-        };
+        let position = if offset < 0 { base.checked_sub(magnitude) } else { base.checked_add(magnitude) };
         self.position = position
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "cannot seek to before the first byte"))?;
         Ok(self.position)

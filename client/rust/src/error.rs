@@ -243,47 +243,28 @@ impl ErrorKind {
         Ok(match name {
             "io.shmd.Segments.NoSuchSegment" => NoSuchSegment { key: key()?, id: id()? },
             "io.shmd.Segments.SegmentExists" => SegmentExists { key: text("key")? },
-            "io.shmd.Segments.SizeMismatch" => SizeMismatch {
-                size_bytes: fields.number("sizeBytes")?,
-            },
+            "io.shmd.Segments.SizeMismatch" => SizeMismatch { size_bytes: fields.number("sizeBytes")? },
             "io.shmd.Segments.InvalidKey" => InvalidKey { key: text("key")? },
-            "io.shmd.Segments.QuotaExceeded" => QuotaExceeded {
-                resource: text("resource")?,
-                limit: fields.number("limit")?,
-            },
-            "io.shmd.Segments.OutOfMemory" => OutOfMemory {
-                size_bytes: fields.number("sizeBytes")?,
-            },
+            "io.shmd.Segments.QuotaExceeded" => {
+                QuotaExceeded { resource: text("resource")?, limit: fields.number("limit")? }
+            }
+            "io.shmd.Segments.OutOfMemory" => OutOfMemory { size_bytes: fields.number("sizeBytes")? },
             "io.shmd.Segments.SegmentSealed" => SegmentSealed { key: key()?, id: id()? },
             "io.shmd.Segments.NotSealed" => NotSealed { key: key()?, id: id()? },
             "io.shmd.Segments.NotSealable" => NotSealable { key: key()?, id: id()? },
             "io.shmd.Segments.SegmentBusy" => {
                 let holders = fields.array("holders")?;
-                SegmentBusy {
-                    holders: holders.iter().map(Holder::decode).collect::<Decoded<_>>()?,
-                }
+                SegmentBusy { holders: holders.iter().map(Holder::decode).collect::<Decoded<_>>()? }
             }
             "io.shmd.Segments.NoLease" => NoLease { key: key()?, id: id()? },
-            "io.shmd.Segments.CapacityExceeded" => CapacityExceeded {
-                capacity_bytes: fields.number("capacityBytes")?,
-            },
-            "io.shmd.Segments.PlacementUnavailable" => PlacementUnavailable {
-                setting: text("setting")?,
-            },
+            "io.shmd.Segments.CapacityExceeded" => CapacityExceeded { capacity_bytes: fields.number("capacityBytes")? },
+            "io.shmd.Segments.PlacementUnavailable" => PlacementUnavailable { setting: text("setting")? },
             "io.shmd.Segments.Draining" => Draining,
             "org.varlink.service.PermissionDenied" => PermissionDenied,
-            "org.varlink.service.InvalidParameter" => InvalidParameter {
-                parameter: text("parameter")?,
-            },
-            "org.varlink.service.InterfaceNotFound" => InterfaceNotFound {
-                interface: text("interface")?,
-            },
-            "org.varlink.service.MethodNotFound" => MethodNotFound {
-                method: text("method")?,
-            },
-            "org.varlink.service.MethodNotImplemented" => MethodNotImplemented {
-                method: text("method")?,
-            },
+            "org.varlink.service.InvalidParameter" => InvalidParameter { parameter: text("parameter")? },
+            "org.varlink.service.InterfaceNotFound" => InterfaceNotFound { interface: text("interface")? },
+            "org.varlink.service.MethodNotFound" => MethodNotFound { method: text("method")? },
+            "org.varlink.service.MethodNotImplemented" => MethodNotImplemented { method: text("method")? },
             "org.varlink.service.ExpectedMore" => ExpectedMore,
             _ => Other,
         })
@@ -292,13 +273,7 @@ impl ErrorKind {
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind) -> Self {
-        Error(Box::new(Inner {
-            kind,
-            tried: None,
-            name: String::new(),
-            parameters: Object::new(),
-            lost: Lost::No,
-        }))
+        Error(Box::new(Inner { kind, tried: None, name: String::new(), parameters: Object::new(), lost: Lost::No }))
     }
 
     /// An error reply.
@@ -453,23 +428,16 @@ impl fmt::Display for ErrorKind {
             }
             ExpectedMore => write!(f, "the method answers more than once"),
             Other => write!(f, "the daemon refused"),
-            NoDaemon(cause) => write!(
-                f,
-                "no daemon answers ({cause}): start shmd, or name its socket in $SHMD_SOCKET"
-            ),
+            NoDaemon(cause) => write!(f, "no daemon answers ({cause}): start shmd, or name its socket in $SHMD_SOCKET"),
             UntrustedDirectory(path) => write!(
                 f,
                 "there is no system instance of shmd, and {} is not trusted: another user owns it or may write to it",
                 path.display()
             ),
-            Disconnected => write!(
-                f,
-                "the daemon went away before it answered: this may or may not have been done"
-            ),
-            GrantEnded => write!(
-                f,
-                "the connection that it was granted on has ended, and it with it: open or create it again"
-            ),
+            Disconnected => write!(f, "the daemon went away before it answered: this may or may not have been done"),
+            GrantEnded => {
+                write!(f, "the connection that it was granted on has ended, and it with it: open or create it again")
+            }
             Inherited => write!(f, "it belongs to the process that this one was forked from"),
             Protocol(why) => write!(f, "the daemon's answer makes no sense: {why}"),
             TooManyFiles => write!(f, "this process may open no more files: close some, or raise its limit"),
@@ -484,10 +452,7 @@ impl fmt::Display for ErrorKind {
 
 fn busy(holders: &[Holder], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     if holders.is_empty() {
-        return write!(
-            f,
-            "somebody is resizing it, or has it mapped for writing though detached from it"
-        );
+        return write!(f, "somebody is resizing it, or has it mapped for writing though detached from it");
     }
     write!(f, "it is open in")?;
     for (i, holder) in holders.iter().enumerate() {

@@ -21,10 +21,7 @@ pub(crate) struct Fields<'a>(pub &'a Object);
 
 impl<'a> Fields<'a> {
     pub(crate) fn of(value: &'a Value, what: &str) -> Decoded<Self> {
-        value
-            .as_object()
-            .map(Fields)
-            .ok_or_else(|| Malformed(format!("{what} is no object")))
+        value.as_object().map(Fields).ok_or_else(|| Malformed(format!("{what} is no object")))
     }
 
     /// The value of a field; missing and null are the same.
@@ -47,9 +44,7 @@ impl<'a> Fields<'a> {
     }
 
     pub(crate) fn opt_int(&self, name: &str) -> Decoded<Option<i64>> {
-        self.typed(name, "integer", |value| {
-            value.as_i64().filter(|number| number.unsigned_abs() <= MAX_INTEGER)
-        })
+        self.typed(name, "integer", |value| value.as_i64().filter(|number| number.unsigned_abs() <= MAX_INTEGER))
     }
 
     /// An integer of a type that holds fewer.
@@ -109,9 +104,7 @@ impl<'a> Fields<'a> {
     pub(crate) fn texts(&self, name: &str) -> Decoded<BTreeMap<String, String>> {
         let mut texts = BTreeMap::new();
         for (key, value) in self.opt_object(name)?.into_iter().flatten() {
-            let text = value
-                .as_str()
-                .ok_or_else(|| Malformed(format!("'{key}' in its field '{name}' is no text")))?;
+            let text = value.as_str().ok_or_else(|| Malformed(format!("'{key}' in its field '{name}' is no text")))?;
             texts.insert(key.clone(), text.to_owned());
         }
         Ok(texts)

@@ -147,11 +147,7 @@ impl Reader {
         }
         // Many more than one reply names.
         let too_large = self.buffer.len() > MESSAGE_BYTES && !self.buffer[self.scanned..].contains(&0);
-        Ok(if too_large || self.fds.len() > 4 * MESSAGE_FDS {
-            Received::TooLarge
-        } else {
-            Received::Something
-        })
+        Ok(if too_large || self.fds.len() > 4 * MESSAGE_FDS { Received::TooLarge } else { Received::Something })
     }
 
     /// The next whole message, without its NUL.

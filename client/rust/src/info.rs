@@ -118,18 +118,12 @@ pub struct AclEntry {
 impl AclEntry {
     /// An entry for a user.
     pub fn user(uid: u32, access: Access) -> Self {
-        AclEntry {
-            who: Principal::User(uid),
-            access,
-        }
+        AclEntry { who: Principal::User(uid), access }
     }
 
     /// An entry for a group.
     pub fn group(gid: u32, access: Access) -> Self {
-        AclEntry {
-            who: Principal::Group(gid),
-            access,
-        }
+        AclEntry { who: Principal::Group(gid), access }
     }
 
     pub(crate) fn to_json(self) -> Value {
@@ -144,16 +138,9 @@ impl AclEntry {
         let who = match (fields.opt_number("uid")?, fields.opt_number("gid")?) {
             (Some(uid), None) => Principal::User(uid),
             (None, Some(gid)) => Principal::Group(gid),
-            _ => {
-                return Err(Malformed(
-                    "an entry is not for exactly one of a user and a group".into(),
-                ))
-            }
+            _ => return Err(Malformed("an entry is not for exactly one of a user and a group".into())),
         };
-        Ok(AclEntry {
-            who,
-            access: fields.name("access", Access::from_name)?,
-        })
+        Ok(AclEntry { who, access: fields.name("access", Access::from_name)? })
     }
 }
 
@@ -263,21 +250,13 @@ impl Info {
             labels: fields.texts("labels")?,
             lifetime: fields.name("lifetime", Lifetime::from_name)?,
             lease_usec: fields.opt_int("leaseUsec")?,
-            acl: fields
-                .opt_array("acl")?
-                .unwrap_or_default()
-                .iter()
-                .map(AclEntry::decode)
-                .collect::<Decoded<_>>()?,
+            acl: fields.opt_array("acl")?.unwrap_or_default().iter().map(AclEntry::decode).collect::<Decoded<_>>()?,
             capacity_bytes: fields.number("capacityBytes")?,
             huge_pages: fields.name("hugePages", HugePages::from_name)?,
             numa_nodes: numbers(fields.opt_array("numaNodes")?.unwrap_or_default())?,
         };
         if info.size_bytes == 0 || info.size_bytes > info.capacity_bytes {
-            return Err(Malformed(format!(
-                "it tells of {} of {} bytes",
-                info.size_bytes, info.capacity_bytes
-            )));
+            return Err(Malformed(format!("it tells of {} of {} bytes", info.size_bytes, info.capacity_bytes)));
         }
         Ok(info)
     }

@@ -38,9 +38,7 @@ impl Mapping {
         // SAFETY: a new mapping at a place that the kernel chooses takes nobody's memory.
         let data = unsafe { mmap(null_mut(), length, protection, MapFlags::SHARED, memory, 0) };
         let data = data.map_err(|error| match error {
-            Errno::NOMEM => ErrorKind::OutOfMemory {
-                size_bytes: length as u64,
-            },
+            Errno::NOMEM => ErrorKind::OutOfMemory { size_bytes: length as u64 },
             _ => ErrorKind::System(io_error(error)),
         })?;
         if info.huge_pages == HugePages::Transparent {
@@ -74,9 +72,7 @@ fn checked_length(memory: BorrowedFd<'_>, info: &Info) -> Result<usize> {
     let fits = length == info.capacity_bytes || (rounded && length > info.capacity_bytes);
     if !fits {
         let (size, capacity) = (info.size_bytes, info.capacity_bytes);
-        return Err(Error::nonsense(format!(
-            "it tells of {size} of {capacity} bytes and passes memory of {length}"
-        )));
+        return Err(Error::nonsense(format!("it tells of {size} of {capacity} bytes and passes memory of {length}")));
     }
     if !seals_of(memory).contains(SealFlags::SHRINK) {
         return Err(Error::nonsense("its memory may shrink"));

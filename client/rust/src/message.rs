@@ -136,13 +136,7 @@ impl Descriptors {
 
 fn taken_apart(answer: Answer) -> (Object, Descriptors) {
     let fds = answer.fds.into_iter().map(Some).collect();
-    (
-        answer.parameters,
-        Descriptors {
-            fds,
-            lost: answer.lost_fds,
-        },
-    )
+    (answer.parameters, Descriptors { fds, lost: answer.lost_fds })
 }
 
 pub(crate) fn grant(answer: Answer) -> Decoded<Grant> {
@@ -156,10 +150,7 @@ pub(crate) fn grants(answer: Answer, wanted: usize) -> Decoded<Vec<Grant>> {
     if grants.len() != wanted {
         return Err(Malformed("it has not as many grants as it should".into()));
     }
-    grants
-        .iter()
-        .map(|grant| descriptors.grant(&Fields::of(grant, "a grant")?))
-        .collect()
+    grants.iter().map(|grant| descriptors.grant(&Fields::of(grant, "a grant")?)).collect()
 }
 
 pub(crate) fn open_results(answer: Answer, wanted: usize) -> Decoded<Vec<Result<Grant, Error>>> {
@@ -188,10 +179,7 @@ pub(crate) fn segment(answer: Answer) -> Decoded<Info> {
 
 /// A segment, or none.
 pub(crate) fn listed(parameters: &Object) -> Decoded<Option<Info>> {
-    Fields(parameters)
-        .opt_object("segment")?
-        .map(|segment| Info::decode(&Fields(segment)))
-        .transpose()
+    Fields(parameters).opt_object("segment")?.map(|segment| Info::decode(&Fields(segment))).transpose()
 }
 
 pub(crate) fn resumed(answer: Answer) -> Decoded<Vec<u32>> {

@@ -153,15 +153,10 @@ impl Open {
     /// a descriptor for writing as one that writes, so ours goes first. When that is in vain it comes back: true if it has.
     pub(crate) fn seal(&mut self) -> Result<(), (Error, bool)> {
         // Also finds out whether the connection has ended.
-        let reader = self
-            .remap()
-            .and_then(|_| self.exchange_for(Access::Read))
-            .map_err(|error| (error, true))?;
+        let reader = self.remap().and_then(|_| self.exchange_for(Access::Read)).map_err(|error| (error, true))?;
         let sealed = self.change("Seal", target_parameters(&self.by_id())).and_then(|info| {
             if !info.sealed || !is_immutable(reader.as_fd()) {
-                return Err(Error::nonsense(
-                    "it says that the segment is sealed, and the kernel that it is not",
-                ));
+                return Err(Error::nonsense("it says that the segment is sealed, and the kernel that it is not"));
             }
             Ok(())
         });
@@ -220,9 +215,7 @@ impl Open {
             if link.notify(&calls) {
                 attachments.iter().for_each(|attachment| link.let_go(*attachment));
             } else {
-                attachments
-                    .iter()
-                    .for_each(|attachment| end_grant(link.clone(), *attachment));
+                attachments.iter().for_each(|attachment| end_grant(link.clone(), *attachment));
             }
         }
     }

@@ -164,9 +164,7 @@ impl NewSegment {
     /// # Errors
     /// As [`create`](Self::create) but for `SegmentExists`.
     pub fn create_staged(&self, client: &Client) -> Result<Staged<ReadWrite>> {
-        client
-            .create_as(self.clone().with("staged", true).parameters, false, ReadWrite::ACCESS)
-            .map(Staged::new)
+        client.create_as(self.clone().with("staged", true).parameters, false, ReadWrite::ACCESS).map(Staged::new)
     }
 
     fn made_by<G: Grant>(&self, client: &Client, existing: If) -> Result<Segment<G>> {
@@ -274,9 +272,7 @@ fn add_to_array(parameters: &mut Object, field: &str, value: Value) {
 
 /// As the wire has it. What is longer than it can say is as long as it can.
 pub(crate) fn microseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros())
-        .unwrap_or(MAX_INTEGER)
-        .min(MAX_INTEGER)
+    u64::try_from(duration.as_micros()).unwrap_or(MAX_INTEGER).min(MAX_INTEGER)
 }
 
 /// What a Create is called in an error.

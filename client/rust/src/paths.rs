@@ -28,13 +28,7 @@ struct Surroundings {
 }
 
 pub(crate) fn find_socket(endpoint: Endpoint) -> Result<PathBuf> {
-    find(
-        endpoint,
-        &Surroundings {
-            system: "/run/shmd".into(),
-            variable,
-        },
-    )
+    find(endpoint, &Surroundings { system: "/run/shmd".into(), variable })
 }
 
 fn find(endpoint: Endpoint, surroundings: &Surroundings) -> Result<PathBuf> {
@@ -44,17 +38,9 @@ fn find(endpoint: Endpoint, surroundings: &Surroundings) -> Result<PathBuf> {
         }
     }
     if let Some(path) = (surroundings.variable)("SHMD_SOCKET") {
-        return Ok(if endpoint == Endpoint::Control {
-            control_socket_of(&path)
-        } else {
-            path
-        });
+        return Ok(if endpoint == Endpoint::Control { control_socket_of(&path) } else { path });
     }
-    let name = if endpoint == Endpoint::Control {
-        CONTROL
-    } else {
-        SEGMENTS
-    };
+    let name = if endpoint == Endpoint::Control { CONTROL } else { SEGMENTS };
     let system = surroundings.system.join(name);
     if system.exists() {
         return Ok(system);
@@ -118,31 +104,19 @@ mod tests {
 
     #[test]
     fn the_control_socket_stands_beside_the_other() {
-        assert_eq!(
-            control_socket_of("/a/io.shmd.Segments".as_ref()),
-            Path::new("/a/io.shmd.Control")
-        );
-        assert_eq!(
-            control_socket_of("io.shmd.Segments".as_ref()),
-            Path::new("io.shmd.Control")
-        );
+        assert_eq!(control_socket_of("/a/io.shmd.Segments".as_ref()), Path::new("/a/io.shmd.Control"));
+        assert_eq!(control_socket_of("io.shmd.Segments".as_ref()), Path::new("io.shmd.Control"));
         assert_eq!(control_socket_of("/a/s".as_ref()), Path::new("/a/s.control"));
     }
 
     #[test]
     fn the_system_instance_comes_before_the_user_instance() {
         let directory = TempDir::new();
-        let surroundings = Surroundings {
-            system: directory.path().into(),
-            variable: none,
-        };
+        let surroundings = Surroundings { system: directory.path().into(), variable: none };
         let user = PathBuf::from(format!("/tmp/shmd-{}/io.shmd.Segments", geteuid().as_raw()));
         assert_eq!(find(Endpoint::Segments, &surroundings).unwrap(), user);
         fs::write(directory.path().join(SEGMENTS), "").unwrap();
-        assert_eq!(
-            find(Endpoint::Segments, &surroundings).unwrap(),
-            directory.path().join(SEGMENTS)
-        );
+        assert_eq!(find(Endpoint::Segments, &surroundings).unwrap(), directory.path().join(SEGMENTS));
     }
 
     #[test]
@@ -151,20 +125,9 @@ mod tests {
             (name == "SHMD_SOCKET").then(|| "/x/io.shmd.Segments".into())
         }
         fn control(name: &str) -> Option<PathBuf> {
-            (name == "SHMD_CONTROL_SOCKET")
-                .then(|| "/y".into())
-                .or_else(|| named(name))
+            (name == "SHMD_CONTROL_SOCKET").then(|| "/y".into()).or_else(|| named(name))
         }
-        let of = |endpoint, variable| {
-            find(
-                endpoint,
-                &Surroundings {
-                    system: "/".into(),
-                    variable,
-                },
-            )
-            .unwrap()
-        };
+        let of = |endpoint, variable| find(endpoint, &Surroundings { system: "/".into(), variable }).unwrap();
         assert_eq!(of(Endpoint::Segments, named), Path::new("/x/io.shmd.Segments"));
         assert_eq!(of(Endpoint::Control, named), Path::new("/x/io.shmd.Control"));
         assert_eq!(of(Endpoint::Control, control), Path::new("/y"));

@@ -69,10 +69,7 @@ pub struct Segment<G: Grant> {
 
 impl<G: Grant> Segment<G> {
     pub(crate) fn new(open: Open) -> Self {
-        Segment {
-            open,
-            grant: PhantomData,
-        }
+        Segment { open, grant: PhantomData }
     }
 
     pub(crate) fn into_open(self) -> Open {
@@ -275,9 +272,7 @@ impl Segment<ReadWrite> {
     /// `Disconnected`.
     pub fn resize(&self, size: u64) -> Result<Arc<Info>> {
         let parameters = object(json!({ "id": self.id().0, "sizeBytes": size }));
-        self.open
-            .change("Resize", parameters)
-            .map_err(|error| self.in_context(error, "resize"))
+        self.open.change("Resize", parameters).map_err(|error| self.in_context(error, "resize"))
     }
 
     /// Makes the content immutable for ever, by the kernel. On success nobody can write it any more, and it is a slice.
@@ -293,10 +288,7 @@ impl Segment<ReadWrite> {
             Ok(()) => Ok(Segment::new(self.open)),
             Err((error, back)) => {
                 let error = self.in_context(error, "seal");
-                Err(Refused {
-                    error,
-                    segment: back.then(|| Box::new(self)),
-                })
+                Err(Refused { error, segment: back.then(|| Box::new(self)) })
             }
         }
     }
@@ -418,10 +410,7 @@ impl<G: Grant> Staged<G> {
                     Some(key) => format!("publish '{key}'"),
                     None => format!("publish {}", self.0.open.by_id()),
                 });
-                Err(Refused {
-                    error,
-                    segment: Some(Box::new(self)),
-                })
+                Err(Refused { error, segment: Some(Box::new(self)) })
             }
         }
     }

@@ -23,10 +23,7 @@ unsafe impl<T: Send + Sync> Sync for Shared<T> {}
 
 impl<T> Shared<T> {
     pub(crate) fn new(value: T) -> Self {
-        Shared {
-            holder: AtomicI32::new(FREE),
-            value: UnsafeCell::new(Arc::new(value)),
-        }
+        Shared { holder: AtomicI32::new(FREE), value: UnsafeCell::new(Arc::new(value)) }
     }
 
     pub(crate) fn get(&self) -> Arc<T> {
@@ -41,16 +38,9 @@ impl<T> Shared<T> {
 
     fn with<R>(&self, f: impl FnOnce(&mut Arc<T>) -> R) -> R {
         let process = getpid().as_raw_nonzero().get();
-        while let Err(holder) = self
-            .holder
-            .compare_exchange(FREE, process, Ordering::Acquire, Ordering::Relaxed)
-        {
+        while let Err(holder) = self.holder.compare_exchange(FREE, process, Ordering::Acquire, Ordering::Relaxed) {
             let inherited = holder != FREE && holder != process;
-            if inherited
-                && self
-                    .holder
-                    .compare_exchange(holder, process, Ordering::Acquire, Ordering::Relaxed)
-                    .is_ok()
+            if inherited && self.holder.compare_exchange(holder, process, Ordering::Acquire, Ordering::Relaxed).is_ok()
             {
                 break;
             }

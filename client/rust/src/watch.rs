@@ -58,10 +58,7 @@ pub struct Event {
 
 fn decode(parameters: &Object) -> Decoded<Event> {
     let kind = Fields(parameters).name("event", EventKind::from_name)?;
-    Ok(Event {
-        kind,
-        segment: listed(parameters)?,
-    })
+    Ok(Event { kind, segment: listed(parameters)? })
 }
 
 /// Tells first every segment that is there ([`EventKind::Present`]), then [`EventKind::Ready`], then everything as it
@@ -99,11 +96,7 @@ impl Watch {
     pub(crate) fn open(path: &Path, message: &[u8]) -> Result<Self> {
         let link = Connection::open(path)?;
         let first = Some(link.start_stream(message, decode)?);
-        Ok(Watch {
-            link,
-            first,
-            over: false,
-        })
+        Ok(Watch { link, first, over: false })
     }
 
     /// The next event, or `None` when none has come in this time.
@@ -155,9 +148,6 @@ impl AsRawFd for Watch {
 
 impl fmt::Debug for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch")
-            .field("fd", &self.as_raw_fd())
-            .field("over", &self.over)
-            .finish()
+        f.debug_struct("Watch").field("fd", &self.as_raw_fd()).field("over", &self.over).finish()
     }
 }

@@ -16,7 +16,10 @@ fn nothing_is_reached_beyond_the_size() {
         let mut bytes = vec![0; length];
         for error in [segment.read_at(offset, &mut bytes), segment.write_at(offset, &bytes)] {
             let error = error.unwrap_err();
-            assert!(matches!(error.kind(), ErrorKind::OutOfRange { offset: o, size: 10, .. } if *o == offset), "{error}");
+            assert!(
+                matches!(error.kind(), ErrorKind::OutOfRange { offset: o, size: 10, .. } if *o == offset),
+                "{error}"
+            );
         }
     }
     segment.write_at(10, b"").unwrap();

@@ -86,7 +86,9 @@ fn a_segment_is_opened_by_id_after_it_was_deleted_as_long_as_somebody_has_it() {
     assert_eq!(again.read_vec(0, 10).unwrap(), b"still here");
     let id = segment.id();
     drop((segment, again));
-    assert!(matches!(client.open(id).unwrap_err().kind(), ErrorKind::NoSuchSegment { key: None, id: Some(it) } if *it == id));
+    assert!(
+        matches!(client.open(id).unwrap_err().kind(), ErrorKind::NoSuchSegment { key: None, id: Some(it) } if *it == id)
+    );
 }
 
 #[test]
@@ -319,5 +321,5 @@ fn the_control_socket_answers_calls_too() {
     assert_eq!(status["segments"], 1);
     let listed = control.call_many("io.shmd.Control.ListSegments", serde_json::json!({})).unwrap();
     assert_eq!(listed.len(), 1);
-    assert_eq!(listed[0]["segment"]["segment"]["key"], "key", "{listed:?}");
+    assert_eq!(listed[0]["segment"]["key"], "key", "{listed:?}");
 }

@@ -31,10 +31,7 @@ impl FakeDaemon {
     pub fn accept(&self) -> Peer {
         let (stream, _) = self.listener.accept().unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Peer {
-            stream,
-            buffer: Vec::new(),
-        }
+        Peer { stream, buffer: Vec::new() }
     }
 
     pub fn has_connection_waiting(&self) -> bool {
@@ -113,6 +110,15 @@ impl Peer {
     pub fn grant(&self, size: usize, attachment: u32) {
         let memory = memory(size);
         self.send_with(&grant(size, attachment).to_string(), &[memory.as_fd()]);
+    }
+
+    /// Whether the client has closed already.
+    pub fn has_ended(&self) -> bool {
+        self.stream.set_nonblocking(true).unwrap();
+        let ended =
+            !matches!((&self.stream).read(&mut [0]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock);
+        self.stream.set_nonblocking(false).unwrap();
+        ended
     }
 
     /// Reads what comes until the client has gone.

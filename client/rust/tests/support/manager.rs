@@ -141,10 +141,7 @@ impl Manager {
 
     /// Grants of a segment that have not ended, as the administrator sees them.
     pub fn attachments(&self, key: &str) -> usize {
-        let status = self
-            .control()
-            .call("io.shmd.Control.GetSegment", serde_json::json!({ "key": key }))
-            .unwrap();
+        let status = self.control().call("io.shmd.Control.GetSegment", serde_json::json!({ "key": key })).unwrap();
         status["segment"]["attachments"].as_array().unwrap().len()
     }
 
@@ -161,23 +158,12 @@ impl Manager {
             names.push(name.clone());
             fds.push(fd.as_raw_fd());
         }
-        let log = fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.directory.path().join("log"))
-            .unwrap();
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.directory.path().join("log")).unwrap();
         let mut command = Command::new("/bin/sh");
         // The shell's process becomes the daemon's: only it knows the number before.
-        command
-            .args(["-c", "export LISTEN_PID=$$; exec \"$0\" \"$@\"", &daemon])
-            .args(&self.arguments);
-        command
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log);
-        command
-            .env("LISTEN_FDS", fds.len().to_string())
-            .env("LISTEN_FDNAMES", names.join(":"));
+        command.args(["-c", "export LISTEN_PID=$$; exec \"$0\" \"$@\"", &daemon]).args(&self.arguments);
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        command.env("LISTEN_FDS", fds.len().to_string()).env("LISTEN_FDNAMES", names.join(":"));
         command.env("NOTIFY_SOCKET", self.directory.path().join("notify"));
         command.env("RUNTIME_DIRECTORY", self.directory.path().join("state"));
         command.env("FDSTORE", self.places.to_string());
@@ -233,12 +219,7 @@ fn listen_to(notify: &UnixDatagram, store: &Store, places: usize, ready: &Sender
         let mut text = [0; 4096];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
-        let received = recvmsg(
-            notify,
-            &mut [IoSliceMut::new(&mut text)],
-            &mut control,
-            RecvFlags::CMSG_CLOEXEC,
-        );
+        let received = recvmsg(notify, &mut [IoSliceMut::new(&mut text)], &mut control, RecvFlags::CMSG_CLOEXEC);
         let length = match received {
             Ok(received) => received.bytes,
             Err(rustix::io::Errno::INTR) => continue,
