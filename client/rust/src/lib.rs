@@ -62,3 +62,11 @@ pub use key::{Key, SegmentId, Target};
 pub use options::{Attributes, NewSegment};
 pub use segment::{close_many, Refused, Segment, Staged};
 pub use watch::{Event, EventKind, Watch};
+
+/// The version of this crate, such as "0.1.0".
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The examples of the README are run too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

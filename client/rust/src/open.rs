@@ -116,7 +116,7 @@ impl Open {
             }
             link = next;
             // The old one is dropped afterwards: a child that is made meanwhile finds one or the other.
-            let _old = std::mem::replace(&mut *kept, Some(link.clone()));
+            let _old = kept.replace(link.clone());
         }
         Ok(link)
     }
@@ -193,7 +193,7 @@ impl Open {
         self.mapping = None;
         // A child's copy of the connection closes its socket and does nothing else.
         let link = self.link.get_mut().unwrap_or_else(PoisonError::into_inner).take()?;
-        (self.process == getpid()).then(|| link)
+        (self.process == getpid()).then_some(link)
     }
 
     /// Ends them as dropping them would, but tells the daemon what it is to hear of one connection's in one go.
