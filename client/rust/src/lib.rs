@@ -26,7 +26,7 @@
 //!
 //! Everything here may be used by many threads. How it goes together with fork(2), changes of the user and restarts of the
 //! daemon is told at [`Client`]; why there is no `&[u8]` of memory that others may write, at [`Segment`].
-#![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
+#![warn(missing_docs, missing_debug_implementations)]
 #![cfg(target_os = "linux")]
 
 mod client;

@@ -1,5 +1,5 @@
 //! What the tests stand on: the real daemon under a small service manager, sockets that play a daemon, children and users.
-#![allow(dead_code, unreachable_pub, missing_docs, missing_debug_implementations)] // each test program uses a part
+#![allow(dead_code, missing_docs, missing_debug_implementations)] // each test program uses a part
 
 pub mod child;
 pub mod fake;
