@@ -1,15 +1,13 @@
-//! The calls of io.shmd.Segments, each on the connection that fits, and when to connect anew. What a granted segment is in
-//! this process is `open`'s.
+//! The calls of io.shmd.Segments, each on the connection that fits. What a granted segment is in this process is `open`'s.
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Arc, Mutex};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::process::{getpid, Pid};
 use serde_json::{json, Value};
 
-use crate::connection::{lock, Connection, Link};
+use crate::connection::{Connection, Link};
+use crate::current::Current;
 use crate::error::{Error, ErrorKind, Lost, Result};
 use crate::fields::{Object, MAX_INTEGER};
 use crate::grant::{Grant, ReadOnly, ReadWrite, Sealed};
@@ -19,7 +17,8 @@ use crate::message::{self, encode, object, segments_call, target_parameters, Wan
 use crate::open::Open;
 use crate::options::{creating, microseconds, Attributes, NewSegment};
 use crate::paths::{find_socket, Endpoint};
-use crate::segment::{Segment, Staged};
+use crate::segment::Segment;
+use crate::staged::Staged;
 use crate::watch::Watch;
 
 /// Segments in one CreateMany or OpenMany.
@@ -42,102 +41,13 @@ const MAX_LOST_WAITS: u32 = 16;
 /// with the daemon ([`ErrorKind::GrantEnded`]). A call that was under way is made again, once, if the daemon did not get it or
 /// if that changes nothing more; any other is [`ErrorKind::Disconnected`]. Mapped memory stays mapped throughout.
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
-
-struct Inner {
-    path: PathBuf,
-    /// Never null. Exchanged by the first call of a child after fork(2), which leaves the old one as it is, for ever:
-    /// another thread of the parent may have been changing it.
-    state: AtomicPtr<PerProcess>,
-}
-
-struct PerProcess {
-    process: Pid,
-    current: Mutex<Option<Link>>,
-}
+pub struct Client(Arc<Current>);
 
 /// What a call does when it is carried out twice.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Repeated {
     TheSame,
     SomethingElse,
-}
-
-impl Inner {
-    fn new(path: PathBuf) -> Self {
-        Inner { path, state: AtomicPtr::new(PerProcess::new()) }
-    }
-
-    fn state(&self) -> &PerProcess {
-        let found = self.state.load(Ordering::Acquire);
-        // SAFETY: never null, and none that was here is freed but by the destructor of this.
-        let state = unsafe { &*found };
-        if state.process == getpid() {
-            return state;
-        }
-        let new = PerProcess::new();
-        match self.state.compare_exchange(found, new, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => {
-                state.abandon();
-                // SAFETY: as above.
-                unsafe { &*new }
-            }
-            Err(theirs) => {
-                // SAFETY: `new` came from a Box and nobody has seen it; `theirs` as above.
-                unsafe {
-                    drop(Box::from_raw(new));
-                    &*theirs
-                }
-            }
-        }
-    }
-
-    /// The connection for a call by the caller as it is now.
-    fn connection(&self) -> Result<Link> {
-        let mut current = lock(&self.state().current);
-        while let Some(link) = current.as_ref() {
-            if link.is_usable() {
-                return Ok(link.clone());
-            }
-            if !link.has_ended() {
-                break; // another user now
-            }
-            // Whoever this process is now, it may take up what it had.
-            let next = link.successor()?;
-            *current = Some(next);
-        }
-        *current = None;
-        let made = Connection::open(&self.path)?;
-        *current = Some(made.clone());
-        Ok(made)
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        let state = *self.state.get_mut();
-        // SAFETY: never null, and nobody else has it: this is the last share.
-        unsafe {
-            if (*state).process == getpid() {
-                drop(Box::from_raw(state));
-            } else {
-                (*state).abandon();
-            }
-        }
-    }
-}
-
-impl PerProcess {
-    fn new() -> *mut Self {
-        Box::into_raw(Box::new(PerProcess { process: getpid(), current: Mutex::new(None) }))
-    }
-
-    /// In a child: closes the inherited socket. If a thread of the parent was just making another one, nothing is done.
-    fn abandon(&self) {
-        if let Ok(mut current) = self.current.try_lock() {
-            drop(current.take());
-        }
-    }
 }
 
 impl Client {
@@ -156,7 +66,7 @@ impl Client {
     /// # Errors
     /// As [`connect`](Self::connect).
     pub fn connect_to(path: impl AsRef<Path>) -> Result<Client> {
-        let client = Client(Arc::new(Inner::new(path.as_ref().to_owned())));
+        let client = Client(Arc::new(Current::new(path.as_ref().to_owned())));
         client.0.connection()?;
         Ok(client)
     }
@@ -172,7 +82,7 @@ impl Client {
 
     /// The path of the daemon's socket.
     pub fn socket_path(&self) -> &Path {
-        &self.0.path
+        self.0.path()
     }
 
     /// Runs an attempt on a connection, and once more on a new one when the first one ended under it and nothing is done
@@ -322,7 +232,7 @@ impl Client {
             if left == 0 {
                 return opened;
             }
-            let waiting = Connection::open(&self.0.path)?;
+            let waiting = Connection::open(self.0.path())?;
             match waiting.call(&open_call::<G>(target, Some(left)), message::grant) {
                 Ok(_) => _waited = Some(waiting),
                 Err(error) if error.how_far() == Lost::No || lost_waits == MAX_LOST_WAITS => return Err(error),
@@ -451,7 +361,7 @@ impl Client {
     /// `InvalidParameter` when no key can begin so, `QuotaExceeded`.
     pub fn watch(&self, prefix: &str) -> Result<Watch> {
         let message = segments_call("Watch", prefixed(prefix), Wants::Many);
-        Watch::open(&self.0.path, &message).map_err(|error| error.trying(|| "watch segments".into()))
+        Watch::open(self.0.path(), &message).map_err(|error| error.trying(|| "watch segments".into()))
     }
 
     /// Any Varlink call that answers once and passes no descriptors, for methods that this crate has no function for.
@@ -488,7 +398,7 @@ impl Client {
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").field("socket_path", &self.0.path).finish()
+        f.debug_struct("Client").field("socket_path", &self.0.path()).finish()
     }
 }
 

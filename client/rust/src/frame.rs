@@ -18,6 +18,8 @@ const MESSAGE_FDS: usize = 253;
 /// No daemon sends more in one message.
 const MESSAGE_BYTES: usize = 16 << 20;
 const READ_CHUNK: usize = 4096;
+/// What a connection keeps for the next message.
+const KEPT: usize = 1 << 16;
 
 /// A connected socket. A child after fork(2) may close its copy, once, without any lock.
 #[derive(Debug)]
@@ -115,6 +117,9 @@ impl Reader {
         self.buffer.drain(..self.begin);
         self.scanned -= self.begin;
         self.begin = 0;
+        if self.buffer.is_empty() && self.buffer.capacity() > KEPT {
+            self.buffer = Vec::new();
+        }
         let old_size = self.buffer.len();
         // Grows with the message, so that a large one costs few calls.
         self.buffer.resize(old_size + old_size.clamp(READ_CHUNK, 1 << 18), 0);

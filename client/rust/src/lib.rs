@@ -32,6 +32,7 @@
 mod client;
 mod connection;
 mod copy;
+mod current;
 mod cursor;
 mod error;
 mod fields;
@@ -46,12 +47,17 @@ mod options;
 mod paths;
 mod segment;
 mod shared;
+mod staged;
 #[cfg(test)]
 #[path = "../tests/support/mod.rs"]
 mod testing;
 #[cfg(test)]
 mod vectors;
 mod watch;
+mod words;
+
+/// For the parameters of [`Client::call`] and [`Error::parameters`].
+pub use serde_json;
 
 pub use client::Client;
 pub use cursor::Cursor;
@@ -60,7 +66,8 @@ pub use grant::{Grant, ReadOnly, ReadWrite, Sealed};
 pub use info::{Access, AclEntry, Holder, HugePages, Info, Lifetime, Principal, Reserve, State};
 pub use key::{Key, SegmentId, Target};
 pub use options::{Attributes, NewSegment};
-pub use segment::{close_many, Refused, Segment, Staged};
+pub use segment::{close_many, Segment};
+pub use staged::{Refused, Staged};
 pub use watch::{Event, EventKind, Watch};
 
 /// The version of this crate, such as "0.1.0".

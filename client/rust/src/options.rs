@@ -10,7 +10,8 @@ use crate::fields::{Object, MAX_INTEGER};
 use crate::grant::{Grant, ReadOnly, ReadWrite};
 use crate::info::{Access, AclEntry, HugePages, Lifetime, Reserve};
 use crate::key::Key;
-use crate::segment::{Segment, Staged};
+use crate::segment::Segment;
+use crate::staged::Staged;
 
 /// A segment to be created. What is not set has the daemon's default.
 ///

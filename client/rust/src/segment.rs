@@ -1,4 +1,4 @@
-//! Segments, by what they are open for.
+//! Open segments, by what they are open for.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -15,9 +15,10 @@ use crate::cursor::Cursor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::grant::{Grant, ReadOnly, ReadWrite, Sealed};
 use crate::info::{Info, State};
-use crate::key::{Key, SegmentId};
+use crate::key::SegmentId;
 use crate::message::object;
 use crate::open::Open;
+use crate::staged::{Refused, Staged};
 
 /// A segment that is open in this process: plain memory, all of it mapped, until this is dropped.
 ///
@@ -56,14 +57,15 @@ use crate::open::Open;
 ///
 /// Everything that refers to the memory borrows the segment, so nothing can be touched after it was unmapped; only a raw
 /// pointer can outlive it. The memory neither moves nor shrinks while it is mapped, whatever other processes do, and whatever
-/// becomes of the daemon: an access within [`len`](Segment::len) never ends in SIGBUS.
+/// becomes of the daemon: an access within [`len`](Segment::len) never ends in SIGBUS. (One that was created
+/// [lazily](crate::Reserve::Lazy) is no such promise: its pages must be found when they are touched.)
 ///
 /// # Closing
 ///
 /// Dropping it unmaps, and tells the daemon that the grant has ended, without waiting for it. In a child made by fork(2) it
 /// only unmaps: grants stay with the process that got them.
 pub struct Segment<G: Grant> {
-    open: Open,
+    pub(crate) open: Open,
     grant: PhantomData<G>,
 }
 
@@ -191,7 +193,7 @@ impl<G: Grant> Segment<G> {
     /// back as an error when it is not.
     pub fn into_staged(self) -> std::result::Result<Staged<G>, Self> {
         if self.info().state == State::Staged {
-            Ok(Staged(self))
+            Ok(Staged::of(self))
         } else {
             Err(self)
         }
@@ -213,7 +215,7 @@ impl<G: Grant> Segment<G> {
         Ok(self.as_ptr().wrapping_add(offset).cast())
     }
 
-    fn in_context(&self, error: Error, tried: &str) -> Error {
+    pub(crate) fn in_context(&self, error: Error, tried: &str) -> Error {
         error.trying(|| format!("{tried} {}", self.open.by_id()))
     }
 }
@@ -288,7 +290,7 @@ impl Segment<ReadWrite> {
             Ok(()) => Ok(Segment::new(self.open)),
             Err((error, back)) => {
                 let error = self.in_context(error, "seal");
-                Err(Refused { error, segment: back.then(|| Box::new(self)) })
+                Err(Refused::new(error, back.then_some(self)))
             }
         }
     }
@@ -336,156 +338,6 @@ impl<G: Grant> fmt::Debug for Segment<G> {
             .field("sealed", &G::SEALED)
             .field("attachment", &self.attachment())
             .finish()
-    }
-}
-
-/// A segment that is made and not yet published: only this client finds it, and it goes with this object unless it is
-/// published. Dereferences to the segment, to be filled.
-///
-/// ```
-/// # fn main() -> shmd::Result<()> {
-/// # let client = shmd::Client::connect()?;
-/// use shmd::NewSegment;
-/// let next = NewSegment::new("doc/table", 4096).mode(0o644).create_staged(&client)?;
-/// next.write_at(0, b"all of it, or nothing")?;
-/// let table = next.seal()?.replace()?; // takes the key over; immutable from here on
-/// assert_eq!(&table[..3], b"all");
-/// # client.delete("doc/table")
-/// # }
-/// ```
-#[derive(Debug)]
-#[must_use = "a staged segment goes when it is dropped"]
-pub struct Staged<G: Grant>(Segment<G>);
-
-impl<G: Grant> Staged<G> {
-    pub(crate) fn new(open: Open) -> Self {
-        Staged(Segment::new(open))
-    }
-
-    /// Gives it the key that was named when it was created, and makes it visible with all that was written before.
-    ///
-    /// # Errors
-    /// [`Refused`], with the segment: `SegmentExists`, `PermissionDenied`.
-    pub fn publish(self) -> std::result::Result<Segment<G>, Refused<Self>> {
-        self.publish_under(None, false)
-    }
-
-    /// The same, under this key.
-    ///
-    /// # Errors
-    /// As [`publish`](Self::publish), and `InvalidKey`.
-    pub fn publish_as(self, key: impl Into<Key>) -> std::result::Result<Segment<G>, Refused<Self>> {
-        self.publish_under(Some(key.into()), false)
-    }
-
-    /// As [`publish`](Self::publish), and takes the key over from the segment that has it, if there is one: those who have
-    /// that one open keep its memory.
-    ///
-    /// # Errors
-    /// [`Refused`], with the segment: `PermissionDenied` when the other one may not be deleted.
-    pub fn replace(self) -> std::result::Result<Segment<G>, Refused<Self>> {
-        self.publish_under(None, true)
-    }
-
-    /// The same, under this key.
-    ///
-    /// # Errors
-    /// As [`replace`](Self::replace), and `InvalidKey`.
-    pub fn replace_as(self, key: impl Into<Key>) -> std::result::Result<Segment<G>, Refused<Self>> {
-        self.publish_under(Some(key.into()), true)
-    }
-
-    fn publish_under(self, key: Option<Key>, replace: bool) -> std::result::Result<Segment<G>, Refused<Self>> {
-        let mut parameters = object(json!({ "attachment": self.0.attachment() }));
-        if let Some(key) = &key {
-            parameters.insert("key".into(), key.as_str().into());
-        }
-        if replace {
-            parameters.insert("replace".into(), true.into());
-        }
-        match self.0.open.change("Publish", parameters) {
-            Ok(_) => Ok(self.0),
-            Err(error) => {
-                let error = error.trying(|| match key {
-                    Some(key) => format!("publish '{key}'"),
-                    None => format!("publish {}", self.0.open.by_id()),
-                });
-                Err(Refused { error, segment: Some(Box::new(self)) })
-            }
-        }
-    }
-
-    /// The segment as one that is open, to be kept as it is: unpublished.
-    pub fn into_segment(self) -> Segment<G> {
-        self.0
-    }
-}
-
-impl Staged<ReadWrite> {
-    /// Makes the content immutable before it is published.
-    ///
-    /// # Errors
-    /// As [`Segment::seal`].
-    pub fn seal(self) -> std::result::Result<Staged<Sealed>, Refused<Self>> {
-        match self.0.seal() {
-            Ok(sealed) => Ok(Staged(sealed)),
-            Err(refused) => Err(Refused {
-                error: refused.error,
-                segment: refused.segment.map(|segment| Box::new(Staged(*segment))),
-            }),
-        }
-    }
-}
-
-impl<G: Grant> Deref for Staged<G> {
-    type Target = Segment<G>;
-
-    fn deref(&self) -> &Segment<G> {
-        &self.0
-    }
-}
-
-/// The error of a call that would have made another segment of this one, and the segment as it was. `?` makes an [`Error`] of
-/// it and drops the segment.
-#[derive(Debug)]
-pub struct Refused<S> {
-    error: Error,
-    segment: Option<Box<S>>,
-}
-
-impl<S> Refused<S> {
-    /// Why.
-    pub fn error(&self) -> &Error {
-        &self.error
-    }
-
-    /// The segment as it was. None when sealing it was in vain and it could not be opened for writing again: then it is
-    /// closed.
-    pub fn into_segment(self) -> Option<S> {
-        self.segment.map(|segment| *segment)
-    }
-
-    /// Both.
-    pub fn into_parts(self) -> (Error, Option<S>) {
-        (self.error, self.segment.map(|segment| *segment))
-    }
-}
-
-impl<S> fmt::Display for Refused<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl<S: fmt::Debug> std::error::Error for Refused<S> {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.error.source()
-    }
-}
-
-impl<S> From<Refused<S>> for Error {
-    fn from(refused: Refused<S>) -> Self {
-        refused.error
     }
 }
 
