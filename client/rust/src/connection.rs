@@ -81,6 +81,9 @@ impl Drop for Exchange<'_> {
 
 impl Connection {
     pub(crate) fn open(path: &Path) -> Result<Link> {
+        if path.as_os_str().is_empty() {
+            return Err(ErrorKind::InvalidArgument("the path of the daemon's socket is empty").into());
+        }
         let socket = Socket::connect(path).map_err(|error| match error {
             Errno::CONNREFUSED | Errno::NOENT => ErrorKind::NoDaemon(io_error(error)),
             Errno::MFILE | Errno::NFILE => ErrorKind::TooManyFiles,

@@ -2,7 +2,6 @@
 
 use std::error::Error as _;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use serde_json::json;
@@ -319,5 +318,5 @@ fn a_socket_that_nobody_serves() {
     );
     let long = "x".repeat(200);
     assert!(matches!(Client::connect_to(long).unwrap_err().kind(), ErrorKind::InvalidArgument(_)));
-    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    assert!(matches!(Client::connect_to("").unwrap_err().kind(), ErrorKind::InvalidArgument(_)));
 }
