@@ -152,6 +152,46 @@ fn open_map_close(client: &Client, rounds: usize) -> Outcome<()> {
     Ok(client.delete(&key)?)
 }
 
+/// Many copies of a little, of which no page is new and which the caches hold.
+fn small_copies(client: &Client, size: usize, rounds: usize) -> Outcome<()> {
+    let times = (1 << 30) / size / 8;
+    let source: Vec<u8> = (0..size).map(|i| i as u8).collect();
+    let mut out = vec![0; size];
+    let plain = Plain::new("copied", size)?;
+    let mut theirs = plain.map(size, true)?;
+    let segment = NewSegment::unnamed(size as u64).create(client)?;
+    let name = |way: &str| format!("copy {} KiB {way}", size >> 10);
+    report(&name("in"), rounds, || {
+        let ours = timed(|| (0..times).try_for_each(|_| Ok(segment.write_at(0, &source)?)))?;
+        let theirs = timed(|| {
+            for _ in 0..times {
+                theirs.bytes().copy_from_slice(&source);
+                keep(theirs.bytes()[0].into());
+            }
+            Ok(())
+        })?;
+        Ok((ours, theirs))
+    })?;
+    report(&name("out"), rounds, || {
+        let ours = timed(|| {
+            for _ in 0..times {
+                segment.read_at(0, &mut out)?;
+                keep(out[0].into());
+            }
+            Ok(())
+        })?;
+        let theirs = timed(|| {
+            for _ in 0..times {
+                out.copy_from_slice(theirs.bytes());
+                keep(out[0].into());
+            }
+            Ok(())
+        })?;
+        Ok((ours, theirs))
+    })?;
+    Ok(client.delete(segment.id())?)
+}
+
 fn data_path(client: &Client, size: usize, rounds: usize) -> Outcome<()> {
     let source: Vec<u8> = (0..size).map(|i| i as u8).collect();
     let key = {
@@ -203,5 +243,7 @@ fn main() -> Outcome<()> {
         None => Client::connect()?,
     };
     open_map_close(&client, options.rounds)?;
+    small_copies(&client, 4 << 10, options.rounds)?;
+    small_copies(&client, 1 << 20, options.rounds)?;
     data_path(&client, options.size, options.rounds)
 }

@@ -45,8 +45,8 @@ use crate::staged::{Refused, Staged};
 ///
 /// Rust lets the compiler assume that what is behind a `&[u8]` does not change, and that nobody else looks at what is behind
 /// a `&mut [u8]`. Another process that has the segment open keeps neither. So content that somebody may write is reached by
-/// copies that are made of relaxed atomic accesses ([`read_at`](Segment::read_at), [`write_at`](Segment::write_at)), by
-/// references to atomics, or by raw pointers, where the unsafe block is yours: access them by `read_volatile`,
+/// copies that are no data race ([`read_at`](Segment::read_at), [`write_at`](Segment::write_at): relaxed atomic accesses, or
+/// instructions that the compiler knows nothing of, as fast as memcpy(3)), by references to atomics, or by raw pointers, where the unsafe block is yours: access them by `read_volatile`,
 /// `write_volatile` or atomics, or have a protocol with the other processes (a lock, a flag that is stored with `Release` and
 /// loaded with `Acquire`) that keeps all others out meanwhile.
 ///
@@ -122,7 +122,7 @@ impl<G: Grant> Segment<G> {
         self.open.data()
     }
 
-    /// Copies bytes out of the segment. Made of relaxed atomic loads: while somebody writes, parts may be old and parts new.
+    /// Copies bytes out of the segment. While somebody writes, parts may be old and parts new, and it is no data race.
     ///
     /// # Errors
     /// [`ErrorKind::OutOfRange`] when they are not all within [`len`](Self::len).
@@ -226,7 +226,7 @@ impl Segment<ReadWrite> {
         self.open.data()
     }
 
-    /// Copies bytes into the segment. Made of relaxed atomic stores: others may see parts of it before others.
+    /// Copies bytes into the segment. Others may see parts of it before others, and it is no data race.
     ///
     /// # Errors
     /// [`ErrorKind::OutOfRange`] when they do not all fit within [`len`](Self::len).
