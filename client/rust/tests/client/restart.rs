@@ -1,5 +1,6 @@
 //! A daemon that a service manager starts again.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use shmd::{ErrorKind, NewSegment, ReadOnly, Segment};
@@ -162,4 +163,42 @@ fn a_child_neither_takes_up_nor_ends_what_its_parent_has_open() {
     }));
     assert_eq!(manager.attachments("key"), 1);
     segment.remap().unwrap();
+}
+
+#[test]
+fn threads_go_on_while_the_daemon_is_killed_again_and_again() {
+    let mut manager = Manager::start();
+    let client = manager.client();
+    let held = client.create("key", 100).unwrap();
+    let done = AtomicBool::new(false);
+    let opened = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for number in 0..4u8 {
+            let (client, held, done, opened) = (&client, &held, &done, &opened);
+            scope.spawn(move || {
+                while !done.load(Ordering::Relaxed) {
+                    held.write_at(number.into(), &[number]).unwrap();
+                    match client.open("key").and_then(|segment| segment.remap().map(|_| segment)) {
+                        Ok(segment) => {
+                            assert_eq!(segment.read_vec(number.into(), 1).unwrap(), [number]);
+                            opened.fetch_add(1, Ordering::Relaxed);
+                        }
+                        // The daemon was killed twice under one call, or under one that is not repeated.
+                        Err(error) => assert!(matches!(error.kind(), ErrorKind::Disconnected), "{error:?}"),
+                    }
+                }
+            });
+        }
+        for _ in 0..20 {
+            let before = opened.load(Ordering::Relaxed);
+            crate::support::await_that("threads open", || opened.load(Ordering::Relaxed) > before + 20);
+            manager.kill();
+            manager.start_daemon();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    held.remap().unwrap();
+    manager.await_attachments("key", 1);
+    drop(held);
+    manager.await_attachments("key", 0);
 }
