@@ -109,7 +109,7 @@ impl Client {
         let opens = any && parameters.contains_key("key");
         let repeated = if opens { Repeated::TheSame } else { Repeated::SomethingElse };
         let message = segments_call("Create", parameters.clone(), Wants::One);
-        self.carry_out(repeated, |link| Open::map(link, link.call(&message, message::grant)?, access, false))
+        self.carry_out(repeated, |link| Open::map(link, link.call_for_grant(&message)?, access, false))
             .map_err(|error| creating(&parameters, error))
     }
 
@@ -142,7 +142,7 @@ impl Client {
         let count = new.len();
         let message = segments_call("CreateMany", object(json!({ "segments": new })), Wants::One);
         self.carry_out(Repeated::SomethingElse, |link| {
-            let grants = link.call(&message, |answer| message::grants(answer, count))?;
+            let grants = link.call_for_grants(&message, count)?;
             let made: Vec<_> = grants.into_iter().map(|grant| Open::map(link, grant, Access::Write, false)).collect();
             if made.iter().any(Result::is_err) {
                 made.iter().flatten().filter(|open| open.was_created()).for_each(Open::delete_unasked);
@@ -187,10 +187,8 @@ impl Client {
 
     fn open_target<G: Grant>(&self, target: &Target) -> Result<Segment<G>> {
         let message = open_call::<G>(target, None);
-        self.carry_out(Repeated::TheSame, |link| {
-            Open::map(link, link.call(&message, message::grant)?, G::ACCESS, G::SEALED)
-        })
-        .map(Segment::new)
+        self.carry_out(Repeated::TheSame, |link| Open::map(link, link.call_for_grant(&message)?, G::ACCESS, G::SEALED))
+            .map(Segment::new)
     }
 
     /// As [`open_as`](Self::open_as), but waits so long for the key to appear; `None` waits without an end. Other calls go on
@@ -268,7 +266,7 @@ impl Client {
             let parameters = object(json!({ "targets": named, "access": G::ACCESS.as_str() }));
             let message = segments_call("OpenMany", parameters, Wants::One);
             let opened = self.carry_out(Repeated::TheSame, |link| {
-                let results = link.call(&message, |answer| message::open_results(answer, some.len()))?;
+                let results = link.call_for_results(&message, some.len())?;
                 let map = |grant| Open::map(link, grant, G::ACCESS, G::SEALED).map(Segment::new);
                 Ok(results.into_iter().map(|result| result.and_then(map)).collect::<Vec<_>>())
             });

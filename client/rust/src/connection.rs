@@ -18,7 +18,7 @@ use serde_json::json;
 use crate::error::{Error, ErrorKind, Lost, Result};
 use crate::fields::{Decoded, Object};
 use crate::frame::{io_error, Reader, Received, Socket};
-use crate::message::{decode_reply, detach, object, resumed, segments_call, Answer, Reply, Wants};
+use crate::message::{self, decode_reply, detach, object, resumed, segments_call, Answer, Grant, Reply, Wants};
 
 /// Attachments in one Resume.
 const RESUMED: usize = 4096;
@@ -150,6 +150,34 @@ impl Connection {
         outcome
     }
 
+    /// A call that is answered with a grant, which this connection holds from then on.
+    pub(crate) fn call_for_grant(&self, message: &[u8]) -> Result<Grant> {
+        self.call(message, |answer| {
+            let grant = message::grant(answer)?;
+            // Before another call may end: a successor takes up what is held then.
+            self.hold(grant.attachment);
+            Ok(grant)
+        })
+    }
+
+    /// The same for CreateMany.
+    pub(crate) fn call_for_grants(&self, message: &[u8], wanted: usize) -> Result<Vec<Grant>> {
+        self.call(message, |answer| {
+            let grants = message::grants(answer, wanted)?;
+            grants.iter().for_each(|grant| self.hold(grant.attachment));
+            Ok(grants)
+        })
+    }
+
+    /// The same for OpenMany.
+    pub(crate) fn call_for_results(&self, message: &[u8], wanted: usize) -> Result<Vec<Result<Grant>>> {
+        self.call(message, |answer| {
+            let results = message::open_results(answer, wanted)?;
+            results.iter().flatten().for_each(|grant| self.hold(grant.attachment));
+            Ok(results)
+        })
+    }
+
     /// Sends a call that wants `more`, and waits for all its replies.
     pub(crate) fn call_for_many<T>(
         &self,
@@ -233,7 +261,7 @@ impl Connection {
         sent
     }
 
-    pub(crate) fn hold(&self, attachment: u32) {
+    fn hold(&self, attachment: u32) {
         lock(&self.grants).insert(attachment);
     }
 
@@ -253,6 +281,8 @@ impl Connection {
             return Ok(made.clone());
         }
         let made = Connection::open(&self.path)?;
+        // After the calls that are under way: their grants may have come before the end. None of them waits for long.
+        drop(lock(&self.receiving));
         let held: Vec<u32> = lock(&self.grants).iter().copied().collect();
         let calls = held.chunks(RESUMED).count();
         for (number, attachments) in held.chunks(RESUMED).enumerate() {

@@ -30,7 +30,7 @@ pub(crate) struct Open {
 }
 
 impl Open {
-    /// Maps what a Create or an Open on this connection was answered with. A grant that cannot be mapped is given back, and a
+    /// Maps what a Create or an Open on this connection was answered with, which holds the grant. A grant that cannot be mapped is given back, and a
     /// segment that was created for it is deleted.
     pub(crate) fn map(link: &Link, grant: Grant, access: Access, sealed: bool) -> Result<Self> {
         let mapping = mapped(&grant, access).and_then(|mapping| match &grant.memory {
@@ -38,19 +38,17 @@ impl Open {
             _ => Ok(mapping),
         });
         match mapping {
-            Ok(mapping) => {
-                link.hold(grant.attachment);
-                Ok(Open {
-                    mapping: Some(mapping),
-                    process: getpid(),
-                    link: Mutex::new(Some(link.clone())),
-                    attachment: grant.attachment,
-                    created: grant.created,
-                    size: AtomicUsize::new(size_of(&grant.info)),
-                    info: Shared::new(grant.info),
-                })
-            }
+            Ok(mapping) => Ok(Open {
+                mapping: Some(mapping),
+                process: getpid(),
+                link: Mutex::new(Some(link.clone())),
+                attachment: grant.attachment,
+                created: grant.created,
+                size: AtomicUsize::new(size_of(&grant.info)),
+                info: Shared::new(grant.info),
+            }),
             Err(error) => {
+                link.let_go(grant.attachment);
                 if matches!(error.kind(), ErrorKind::Protocol(_)) {
                     link.give_up();
                 } else {
@@ -172,16 +170,16 @@ impl Open {
         let link = self.link()?;
         let mut parameters = target_parameters(&self.by_id());
         parameters.insert("access".into(), access.as_str().into());
-        let mut grant = link.call(&segments_call("Open", parameters, Wants::One), message::grant)?;
+        let mut grant = link.call_for_grant(&segments_call("Open", parameters, Wants::One))?;
         let mapping = mapped(&grant, access);
         let (mapping, memory) = match (mapping, grant.memory.take()) {
             (Ok(mapping), Some(memory)) => (mapping, memory),
             (failed, _) => {
+                link.let_go(grant.attachment);
                 link.notify(&detach(grant.attachment));
                 return Err(failed.err().unwrap_or_else(|| ErrorKind::TooManyFiles.into()));
             }
         };
-        link.hold(grant.attachment);
         link.let_go(self.attachment);
         self.mapping = Some(mapping);
         link.notify(&detach(std::mem::replace(&mut self.attachment, grant.attachment)));
