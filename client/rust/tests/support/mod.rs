@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use super::Client;
 
 /// How long a test waits for what must come.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A directory of its own that goes with this object.
 pub struct TempDir(PathBuf);
