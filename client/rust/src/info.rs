@@ -47,6 +47,7 @@ named! {
 
 named! {
     /// How much of the memory is there when a segment has been created.
+    #[non_exhaustive]
     Reserve {
         /// Nothing yet: pages come when they are first touched, if the machine has some then.
         Lazy = "lazy",
@@ -71,6 +72,7 @@ named! {
 
 named! {
     /// How long a segment lasts.
+    #[non_exhaustive]
     Lifetime {
         /// Until it is deleted. The default.
         Persistent = "persistent",
@@ -85,6 +87,7 @@ named! {
 
 named! {
     /// Pages of which memory is made.
+    #[non_exhaustive]
     HugePages {
         /// The usual ones. The default.
         None = "none",
