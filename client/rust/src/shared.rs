@@ -6,6 +6,7 @@ use std::mem;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use rustix::process::getpid;
 
@@ -38,13 +39,20 @@ impl<T> Shared<T> {
 
     fn with<R>(&self, f: impl FnOnce(&mut Arc<T>) -> R) -> R {
         let process = getpid().as_raw_nonzero().get();
+        let mut tries = 0;
         while let Err(holder) = self.holder.compare_exchange(FREE, process, Ordering::Acquire, Ordering::Relaxed) {
             let inherited = holder != FREE && holder != process;
             if inherited && self.holder.compare_exchange(holder, process, Ordering::Acquire, Ordering::Relaxed).is_ok()
             {
                 break;
             }
-            thread::yield_now();
+            tries += 1;
+            if tries < 100 {
+                thread::yield_now();
+            } else {
+                // The holder may be of a lower real-time priority, and yields do not let it run.
+                thread::sleep(Duration::from_micros(50));
+            }
         }
         // SAFETY: this thread holds the lock. `f` is one of the two above: it neither panics nor comes here again. One that
         // a fork cut off has either exchanged the pointer, in one store, or not.
