@@ -9,7 +9,7 @@ use shmd::{
     Access, AclEntry, Attributes, Client, Error, ErrorKind, HugePages, Lifetime, NewSegment, ReadOnly, SegmentId,
 };
 
-use crate::support::child::as_user;
+use crate::support::child::{as_user, in_child};
 use crate::support::fake::FakeDaemon;
 use crate::support::manager::Manager;
 use crate::support::{is_root, TempDir};
@@ -143,13 +143,20 @@ fn memory_that_the_machine_has_not() {
 
 #[test]
 fn a_mapping_that_does_not_fit_leaves_no_segment_behind() {
-    // More than the address space has, and nothing of it reserved.
     let (_directory, manager) = with_configuration(r#"{"limits": {"bytes": "8000T"}}"#);
-    let client = manager.client();
-    let new = NewSegment::new("key", 1 << 52).reserve(shmd::Reserve::Lazy);
-    let error = new.create(&client).unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::OutOfMemory { .. }), "{error:?}");
-    assert_eq!(client.list("").unwrap(), []);
+    assert!(in_child(|| {
+        let client = manager.client();
+        let limit = libc::rlimit { rlim_cur: 3 << 30, rlim_max: 3 << 30 };
+        // SAFETY: sets a limit of this child: of its address space.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0);
+        let new = NewSegment::new("key", 4 << 30).reserve(shmd::Reserve::Lazy);
+        let error = new.create(&client).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::OutOfMemory { size_bytes } if *size_bytes == 4 << 30), "{error:?}");
+        assert_eq!(error.name(), ""); // the daemon had it, and this process has no room
+        let error = client.create_many([&new, &NewSegment::new("small", 10)]).unwrap_err();
+        assert_eq!(error.name(), "");
+        assert_eq!(client.list("").unwrap(), []);
+    }));
 }
 
 #[test]

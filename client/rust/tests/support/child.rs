@@ -33,6 +33,8 @@ impl Child {
         match unsafe { libc::fork() } {
             -1 => panic!("fork: {}", std::io::Error::last_os_error()),
             0 => {
+                // SAFETY: a child that hangs is ended, rather than waited for without an end.
+                unsafe { libc::alarm(super::PATIENCE.as_secs() as u32 * 2) };
                 let outcome = catch_unwind(AssertUnwindSafe(run));
                 // SAFETY: ends the process without what the parent has to run at its end.
                 unsafe { libc::_exit(outcome.is_err().into()) }
