@@ -119,3 +119,39 @@ pub(crate) fn numbers<T: TryFrom<i64>>(values: &[Value]) -> Decoded<Vec<T>> {
         .map(|value| number(value).ok_or_else(|| Malformed("an array has what is no such number".into())))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn number<T: TryFrom<i64>>(value: Value) -> Option<T> {
+        let object = json!({ "n": value });
+        Fields::of(&object, "a test").ok()?.number("n").ok()
+    }
+
+    #[test]
+    fn integers_are_integers_within_what_the_wire_and_their_type_hold() {
+        assert_eq!(number::<i64>(json!(9_007_199_254_740_991_i64)), Some(9_007_199_254_740_991));
+        assert_eq!(number::<i64>(json!(-9_007_199_254_740_991_i64)), Some(-9_007_199_254_740_991));
+        assert_eq!(number::<i64>(json!(9_007_199_254_740_992_i64)), None);
+        assert_eq!(number::<i64>(json!(u64::MAX)), None);
+        assert_eq!(number::<i64>(json!(1.0)), None);
+        assert_eq!(number::<i64>(json!("1")), None);
+        assert_eq!(number::<u32>(json!(u32::MAX)), Some(u32::MAX));
+        assert_eq!(number::<u32>(json!(-1)), None);
+        assert_eq!(number::<u32>(json!(1_u64 << 32)), None);
+        assert!(numbers::<u32>(&[json!(1), json!(-1)]).is_err());
+    }
+
+    #[test]
+    fn null_and_missing_are_the_same_and_what_is_required_is_there() {
+        let object = json!({"null": null, "text": "a", "texts": {"b": 1}});
+        let fields = Fields::of(&object, "a test").unwrap();
+        assert_eq!(fields.opt_text("null").unwrap(), None);
+        assert_eq!(fields.opt_text("missing").unwrap(), None);
+        assert!(fields.text("null").is_err() && fields.opt_int("text").is_err() && fields.texts("texts").is_err());
+        assert!(fields.texts("missing").unwrap().is_empty());
+        assert!(Fields::of(&json!([]), "a test").is_err());
+    }
+}
