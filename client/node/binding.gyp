@@ -1,0 +1,11 @@
+{
+  "targets": [
+    {
+      "target_name": "shmd",
+      "sources": ["native/addon.cpp", "native/channel.cpp", "native/descriptor.cpp", "native/mapping.cpp"],
+      "dependencies": ["<!(node -p \"require('node-addon-api').targets\"):node_addon_api_except"],
+      "defines": ["NAPI_VERSION=8"],
+      "cflags_cc": ["-std=c++20", "-Wall", "-Wextra", "-fvisibility=hidden"]
+    }
+  ]
+}
