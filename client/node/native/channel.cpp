@@ -29,7 +29,6 @@ Napi::Function Channel::define(Napi::Env env) {
          InstanceMethod<&Channel::ref>("ref"), InstanceMethod<&Channel::unref>("unref"),
          InstanceMethod<&Channel::close>("close"), InstanceMethod<&Channel::take_descriptor>("takeDescriptor"),
          InstanceMethod<&Channel::drop_descriptors>("dropDescriptors"), InstanceAccessor<&Channel::written>("written"),
-         InstanceAccessor<&Channel::pending>("pending"),
          InstanceAccessor<&Channel::lost_descriptors>("lostDescriptors")});
 }
 
@@ -217,11 +216,6 @@ Napi::Value Channel::take_descriptor(const Napi::CallbackInfo& info) {
 // Bytes that the kernel has taken, of all that were sent.
 Napi::Value Channel::written(const Napi::CallbackInfo& info) {
     return Napi::Number::New(info.Env(), static_cast<double>(written_));
-}
-
-// Whether some wait for the kernel to take them.
-Napi::Value Channel::pending(const Napi::CallbackInfo& info) {
-    return Napi::Boolean::New(info.Env(), !queue_.empty());
 }
 
 // True once the kernel dropped descriptors on their way in, as it does when this process may open no more files.

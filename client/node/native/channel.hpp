@@ -46,7 +46,6 @@ class Channel : public Napi::ObjectWrap<Channel> {
     Napi::Value take_descriptor(const Napi::CallbackInfo& info);
     void drop_descriptors(const Napi::CallbackInfo&) { descriptors_.clear(); }
     Napi::Value written(const Napi::CallbackInfo& info);
-    Napi::Value pending(const Napi::CallbackInfo& info);
     Napi::Value lost_descriptors(const Napi::CallbackInfo& info);
 
     static void on_ready(uv_poll_t* handle, int status, int events);
