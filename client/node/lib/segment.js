@@ -185,6 +185,11 @@ export class Segment {
     return this.close();
   }
 
+  [Symbol.for("nodejs.util.inspect.custom")]() {
+    const { id, key, size, access, closed } = this;
+    return Object.assign(Object.create({ constructor: Segment }), { id, key, size, access, closed });
+  }
+
   #end() {
     this.#memory.close();
     this.#attachment.end();

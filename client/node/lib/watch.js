@@ -64,11 +64,8 @@ export class Watch {
 
   /** @returns {Promise<IteratorResult<WatchEvent, undefined>>} */
   async #next() {
-    if (this.#why) {
-      const why = this.#why;
-      this.#why = undefined;
-      throw why();
-    }
+    const aborted = this.#takeWhy();
+    if (aborted) throw aborted();
     if (this.#over) return { done: true, value: undefined };
     try {
       const { connection, first } = await this.#opening;
@@ -77,12 +74,17 @@ export class Watch {
       return { done: false, value: first };
     } catch (error) {
       // Closed while it waited: that is an end. Aborted: the signal's reason, once.
-      const why = this.#why;
-      this.#why = undefined;
+      const why = this.#takeWhy();
       if (!why && this.#over) return { done: true, value: undefined };
       this.#end();
       throw why?.() ?? inContext(error, "watch segments");
     }
+  }
+
+  #takeWhy() {
+    const why = this.#why;
+    this.#why = undefined;
+    return why;
   }
 
   /** @returns {Promise<IteratorResult<WatchEvent, undefined>>} */
