@@ -90,9 +90,11 @@ void Channel::on_ready(uv_poll_t* handle, int status, int events) {
     Napi::HandleScope scope(channel->Env());
     // Nobody else may hold it: what is called could be all that is left of it.
     [[maybe_unused]] Napi::Object keep = channel->Value();
-    if (status != 0) return channel->end(-status);
+    // libuv stops at an error, such as a reset, and names it EBADF: the socket itself tells more, and what came before.
+    if (status != 0) events = UV_READABLE;
     if (events & UV_WRITABLE) channel->flush();
     if (events & UV_READABLE) channel->read();
+    if (status != 0) channel->watch();
 }
 
 // (bytes): sends what the kernel takes now and keeps the rest for later, in order.
