@@ -473,6 +473,10 @@ export class NoSuchProcessError extends RemoteError {
 export class InvalidConfigurationError extends RemoteError {
   declare parameters: { reason: string };
 }
+/** A call of System V shared memory, with the errno value that it gives. */
+export class SystemVFailedError extends RemoteError {
+  declare parameters: { name: string; errno: number };
+}
 /** Mode and identity do not allow it, or the key is reserved for others. */
 export class PermissionDeniedError extends RemoteError {}
 /** The named parameter is missing, unknown, of the wrong type, or outside its range. */

@@ -37,6 +37,7 @@ export {
   SegmentSealedError,
   ShmdError,
   SizeMismatchError,
+  SystemVFailedError,
 } from "./lib/errors.js";
 
 /** @param {Parameters<typeof Client.connect>[0]} [options] */

@@ -82,6 +82,7 @@ export class PlacementUnavailableError extends RemoteError {}
 export class DrainingError extends RemoteError {}
 export class NoSuchProcessError extends RemoteError {}
 export class InvalidConfigurationError extends RemoteError {}
+export class SystemVFailedError extends RemoteError {}
 export class PermissionDeniedError extends RemoteError {}
 export class InvalidParameterError extends RemoteError {}
 export class InterfaceNotFoundError extends RemoteError {}
@@ -130,6 +131,11 @@ const control = [
 ];
 
 /** @type {Known[]} */
+const systemV = [
+  ["Failed", SystemVFailedError, "", ({ name }) => `the call of System V shared memory fails with ${name}`],
+];
+
+/** @type {Known[]} */
 const service = [
   ["PermissionDenied", PermissionDeniedError, "EACCES",
     () => `user ${process.geteuid?.()} is not allowed to: the segment's owner and mode decide`],
@@ -147,6 +153,7 @@ const known = new Map();
 for (const [prefix, group] of /** @type {[string, Known[]][]} */ ([
   ["io.shmd.Segments.", segments],
   ["io.shmd.Control.", control],
+  ["io.shmd.SystemV.", systemV],
   ["org.varlink.service.", service],
 ])) {
   for (const each of group) known.set(prefix + each[0], each);
@@ -164,7 +171,7 @@ export function fromRemote(varlinkName, parameters) {
   const [, Type, code, words] = known.get(varlinkName) ?? [
     "", RemoteError, "EREMOTEIO", () => `the daemon answered ${varlinkName} ${JSON.stringify(parameters)}`,
   ];
-  return new Type(words(parameters), { code, varlinkName, parameters });
+  return new Type(words(parameters), { code: code || String(parameters.name), varlinkName, parameters });
 }
 
 /**
