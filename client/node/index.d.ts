@@ -325,9 +325,11 @@ export class Segment implements AsyncDisposable, Disposable {
   remap(): Promise<SegmentInfo>;
 
   /**
-   * Detaches the buffer, unmaps, and ends the grant; may be repeated. The daemon is told without waiting for it. What another
-   * thread still does with a view, as zlib may, sees zeros. A segment that is dropped without this is closed some time after it
-   * was collected.
+   * Detaches the buffer, unmaps, and ends the grant; may be repeated. The daemon is told without waiting for it. A segment that
+   * is dropped without this is closed some time after it was collected.
+   *
+   * First let end what works on a view in the background: a write of `fs` or `crypto` that goes on is lost and harms nobody, but
+   * zlib ends the process when the buffer is taken from it, whoever does that.
    */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;

@@ -147,11 +147,10 @@ export async function runScript(t, script, { env = {}, setpriv = [], flags = [] 
   return { output, errors, code: code_, signal };
 }
 
-/** Descriptors that are memory or sockets, and mapped segments, of this process. */
-export function held() {
-  const descriptors = readdirSync("/proc/self/fd").length;
-  const mapped = readFileSync("/proc/self/maps", "utf8").split("\n").filter((line) => /memfd|shmd/.test(line)).length;
-  return { descriptors, mapped };
+/** Descriptors of this process, and mappings of the memory that was created under this key, which names it. */
+export function held(key) {
+  const lines = readFileSync("/proc/self/maps", "utf8").split("\n");
+  return { descriptors: readdirSync("/proc/self/fd").length, mapped: lines.filter((line) => line.includes(key)).length };
 }
 
 export async function all(iterable) {
