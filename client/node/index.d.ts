@@ -288,7 +288,8 @@ export class Segment implements AsyncDisposable, Disposable {
    *
    * Atomics.load, store, add and the like work on it and are seen by other processes; Atomics.wait does not, since this is no
    * SharedArrayBuffer. It cannot be transferred, and structuredClone() and postMessage() copy it.
-   * @throws {ClosedError} {@link MemoryError} in a runtime that has no such buffers, as Electron: use read() and write()
+   * @throws {ClosedError} {@link MemoryError} in a runtime that has no such buffer: none over memory that is not its own, as
+   * Electron, or none so large, as Node.js 20 above 4 GiB. read() and write() work there
    */
   readonly buffer: ArrayBuffer;
 

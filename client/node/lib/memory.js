@@ -55,6 +55,22 @@ function mapping(map) {
   }
 }
 
+/**
+ * @param {import("./native.js").Mapping} mapped
+ * @param {number} length
+ */
+function bufferOf(mapped, length) {
+  try {
+    const buffer = mapped.buffer(length);
+    if (buffer) return buffer;
+  } catch (cause) {
+    const why = `this runtime has no ArrayBuffer of ${length} bytes: use read() and write()`;
+    throw new MemoryError(why, { code: "ERR_BUFFER_TOO_LARGE", cause });
+  }
+  const why = "this runtime has no ArrayBuffer over memory that is not its own: use read() and write()";
+  throw new MemoryError(why, { code: "ERR_SHMD_NO_EXTERNAL_BUFFERS" });
+}
+
 /** What moves memory away from under its views, which Memory alone may. */
 const moving = ["transfer", "transferToFixedLength", "transferToImmutable"];
 
@@ -111,11 +127,7 @@ export class Memory {
   buffer(length) {
     if (this.#buffer?.byteLength === length) return this.#buffer;
     this.detach();
-    const made = this.#mapped.buffer(length);
-    if (!made) {
-      const why = "this runtime has no ArrayBuffer over memory that is not its own: use read() and write()";
-      throw new MemoryError(why, { code: "ERR_SHMD_NO_EXTERNAL_BUFFERS" });
-    }
+    const made = bufferOf(this.#mapped, length);
     for (const name of moving) {
       if (name in made) Object.defineProperty(made, name, { value: unmovable });
     }

@@ -49,8 +49,16 @@ void* map(const Napi::CallbackInfo& info, void* address, std::size_t size) {
     return data;
 }
 
+// What keeps the memory mapped for an ArrayBuffer.
+struct Owner {
+    std::shared_ptr<Region> region;
+    bool* released = nullptr;
+};
+
 void release(napi_env, void*, void* hint) {
-    delete static_cast<std::shared_ptr<Region>*>(hint);
+    auto* owner = static_cast<Owner*>(hint);
+    if (owner->released) *owner->released = true;
+    delete owner;
 }
 
 }  // namespace
@@ -83,19 +91,24 @@ void Mapping::replace(const Napi::CallbackInfo& info) {
     map(info, region_->data(), region_->size());
 }
 
-// (length): an ArrayBuffer over the first bytes. Undefined where this runtime has none over memory that is not its own.
+// (length): an ArrayBuffer over the first bytes. Undefined where this runtime has none over memory that is not its own; throws
+// when there is none of this length.
 Napi::Value Mapping::buffer(const Napi::CallbackInfo& info) {
     Napi::Env env = info.Env();
     auto length = static_cast<std::size_t>(info[0].As<Napi::Number>().Int64Value());
-    auto* owner = new std::shared_ptr<Region>(region_);
+    // When the buffer cannot be made, Node may or may not have released it.
+    bool released = false;
+    auto* owner = new Owner{region_, &released};
     napi_value buffer = nullptr;
     napi_status status = napi_create_external_arraybuffer(env, region_->data(), length, release, owner, &buffer);
     if (status != napi_ok) {
-        delete owner;
+        if (!released) delete owner;
+        if (env.IsExceptionPending()) throw env.GetAndClearPendingException();
         return env.Undefined();
     }
+    owner->released = nullptr;
     // What is done with a view in another thread outlives a detached buffer, but keeps the object.
-    auto* second = new std::shared_ptr<Region>(region_);
+    auto* second = new Owner{region_};
     if (napi_add_finalizer(env, buffer, nullptr, release, second, nullptr) != napi_ok) delete second;
     return {env, buffer};
 }
