@@ -23,8 +23,11 @@ const headers = findHeaders();
 const command = process.env.npm_config_node_gyp
   ? [process.execPath, process.env.npm_config_node_gyp]
   : ["node-gyp"];
-const options = ["rebuild", "--directory", directory, ...(headers ? [`--nodedir=${headers}`] : [])];
-const result = spawnSync(command[0], [...command.slice(1), ...options], { stdio: "inherit" });
+// node-gyp listens to the environment more than to its arguments.
+const result = spawnSync(command[0], [...command.slice(1), "rebuild", "--directory", directory], {
+  stdio: "inherit",
+  env: { ...process.env, ...(headers && { npm_config_nodedir: headers }) },
+});
 if (result.error) {
   console.error(`shmd: cannot run node-gyp (${result.error.message}); build with: npm rebuild`);
 }
