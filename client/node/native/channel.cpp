@@ -90,11 +90,16 @@ void Channel::on_ready(uv_poll_t* handle, int status, int events) {
     Napi::HandleScope scope(channel->Env());
     // Nobody else may hold it: what is called could be all that is left of it.
     [[maybe_unused]] Napi::Object keep = channel->Value();
-    // libuv stops at an error, such as a reset, and names it EBADF: the socket itself tells more, and what came before.
-    if (status != 0) events = UV_READABLE;
-    if (events & UV_WRITABLE) channel->flush();
-    if (events & UV_READABLE) channel->read();
-    if (status != 0) channel->watch();
+    try {
+        // libuv stops at an error, such as a reset, and names it EBADF: the socket itself tells more, and what came before.
+        if (status != 0) events = UV_READABLE;
+        if (events & UV_WRITABLE) channel->flush();
+        if (events & UV_READABLE) channel->read();
+        if (status != 0) channel->watch();
+    } catch (const Napi::Error& error) {
+        // Thrown by what was called; or the thread is being ended, and then nothing can be told.
+        napi_fatal_exception(error.Env(), error.Value());
+    }
 }
 
 // (bytes): sends what the kernel takes now and keeps the rest for later, in order.
@@ -171,14 +176,8 @@ void Channel::end(int error) {
 }
 
 void Channel::call(const char* name, napi_value argument) {
-    Napi::Env env = Env();
     Napi::Value function = Value().Get(name);
-    if (!function.IsFunction()) return;
-    try {
-        function.As<Napi::Function>().MakeCallback(Value(), {argument});
-    } catch (const Napi::Error& error) {
-        napi_fatal_exception(env, error.Value());
-    }
+    if (function.IsFunction()) function.As<Napi::Function>().MakeCallback(Value(), {argument});
 }
 
 void Channel::pause(const Napi::CallbackInfo&) {

@@ -94,7 +94,7 @@ export async function startHelper(t, name, args) {
     child.stdin.write(`${JSON.stringify(command)}\n`);
     return answers.take();
   };
-  return { ...(await answers.take()), ask, told: () => events.take() };
+  return { ...(await answers.take()), ask, told: () => events.take(), end: () => child.stdin.end() };
 }
 
 function queue(name) {
@@ -124,8 +124,8 @@ export async function startManaged(t) {
 /** What plays the daemon: see fake_daemon.py. */
 export async function startFake(t) {
   const socket = join(temporaryDirectory(t), "socket");
-  const { ask, told } = await startHelper(t, "fake_daemon.py", [socket]);
-  return { socket, answer: (answer) => ask({ op: "answer", ...answer }), told };
+  const { ask, told, end } = await startHelper(t, "fake_daemon.py", [socket]);
+  return { socket, answer: (answer) => ask({ op: "answer", ...answer }), told, end };
 }
 
 /** Runs a program of JavaScript, with this package as "shmd". What it printed. */
