@@ -347,7 +347,8 @@ export class ReadOnlyDataView extends DataView<ArrayBuffer> {}
  * too slowly and events are left out; what is there now follows as "present", and "ready".
  */
 export type WatchEvent =
-  | { readonly event: "ready" | "lost"; readonly segment: null }
+  | { readonly event: "ready"; readonly segment: null }
+  | { readonly event: "lost"; readonly segment: null }
   | {
       readonly event:
         | "present"
