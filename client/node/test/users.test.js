@@ -4,7 +4,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { connected, runScript, startDaemon, temporaryDirectory } from "./support/daemon.js";
+import { connected, readableCopy, runScript, startDaemon, temporaryDirectory } from "./support/daemon.js";
 
 const asNobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
 const skip = process.getuid() === 0 ? false : "only root can be other users";
@@ -34,7 +34,7 @@ test("mode and entries decide what another user may", { skip }, async (t) => {
      const keys = [];
      for await (const { key } of client.list()) keys.push(key);
      console.log(keys.join());`,
-    { setpriv: asNobody, env: { SHMD_SOCKET: daemon.socket } },
+    { setpriv: asNobody, env: { SHMD_SOCKET: daemon.socket }, index: readableCopy(t) },
   );
   const denied = "PermissionDeniedError";
   const lines = [denied, denied, "opened", denied, denied, denied, "opened", denied, "readable,entered", ""];
@@ -49,7 +49,7 @@ test("a limit on one user", { skip }, async (t) => {
      await tell(client.create("a", 10));
      const error = await client.create("b", 10).catch((error) => error);
      console.log(error.name, JSON.stringify(error.parameters));`,
-    { setpriv: asNobody, env: { SHMD_SOCKET: daemon.socket } },
+    { setpriv: asNobody, env: { SHMD_SOCKET: daemon.socket }, index: readableCopy(t) },
   );
   assert.equal(output, 'opened\nQuotaExceededError {"resource":"segments","limit":1}\n', errors);
 });
@@ -76,12 +76,13 @@ test("after a change of user the next call is made as that user; what was grante
 });
 
 test("the socket is found in the order of the protocol, and not in another user's directory", { skip }, async (t) => {
+  const index = readableCopy(t);
   const run = async (env, setpriv = asNobody) => {
     const clean = { SHMD_SOCKET: "", SHMD_CONTROL_SOCKET: "", XDG_RUNTIME_DIR: "", ...env };
     const script = `import { connect } from "shmd";
       console.log(await connect({ control: process.env.CONTROL === "1" }).then(
         (client) => client.socketPath, (error) => error.code + " " + error.message));`;
-    return (await runScript(t, script, { setpriv, env: clean })).output.trim();
+    return (await runScript(t, script, { setpriv, env: clean, index })).output.trim();
   };
   const runtime = temporaryDirectory(t);
   const directory = join(runtime, "shmd");

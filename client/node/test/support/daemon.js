@@ -1,11 +1,11 @@
 // A real daemon for a test, and everything around it. Nothing is left behind, however the test ends.
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 import { connect } from "../../index.js";
 
@@ -128,9 +128,21 @@ export async function startFake(t) {
   return { socket, answer: (answer) => ask({ op: "answer", ...answer }), told, end };
 }
 
+/** A copy of this package that every user may read: its index.js. */
+export function readableCopy(t) {
+  const directory = temporaryDirectory(t);
+  const from = fileURLToPath(new URL("../..", import.meta.url));
+  for (const part of ["package.json", "index.js", "lib", "build/Release/shmd.node"]) {
+    cpSync(join(from, part), join(directory, part), { recursive: true });
+  }
+  execFileSync("chmod", ["-R", "a+rX", directory]);
+  return pathToFileURL(join(directory, "index.js")).href;
+}
+
+const ownIndex = new URL("../../index.js", import.meta.url).href;
+
 /** Runs a program of JavaScript, with this package as "shmd". What it printed. */
-export async function runScript(t, script, { env = {}, setpriv = [], flags = [] } = {}) {
-  const index = new URL("../../index.js", import.meta.url).href;
+export async function runScript(t, script, { env = {}, setpriv = [], flags = [], index = ownIndex } = {}) {
   const code = script.replaceAll('"shmd"', JSON.stringify(index));
   const args = [...setpriv, process.execPath, ...flags, "--input-type=module", "--eval", code];
   const { child, ended } = start(t, args.shift(), args, {
