@@ -1,34 +1,52 @@
-// Builds the native part with node-gyp, which npm brings. Without this file node-gyp would download the headers of this Node;
-// nearly every Node has them installed beside itself, and then nothing needs to be downloaded.
+// Builds the native part with node-gyp, which npm brings, after `npm install`. Without this file node-gyp would download the headers
+// of this Node.js; nearly every Node.js has them beside itself, and then nothing needs to be downloaded.
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** The directory whose include/node has the headers of the very Node that runs this, or undefined. */
+const directory = dirname(fileURLToPath(import.meta.url));
+
+/** Runs a program of npm's; its exit status. */
+function run(path, fallback, args, environment) {
+  const command = path ? [process.execPath, path] : [fallback];
+  const result = spawnSync(command[0], [...command.slice(1), ...args], {
+    cwd: directory,
+    stdio: "inherit",
+    env: { ...process.env, ...environment },
+  });
+  if (result.error) console.error(`shmd: cannot run ${command.join(" ")}: ${result.error.message}`);
+  return result.status ?? 1;
+}
+
+/** npm installs no dependencies of a directory that it only links to, as for `npm install ./client/node`. */
+function installDependencies() {
+  try {
+    createRequire(import.meta.url).resolve("node-addon-api");
+    return 0;
+  } catch {
+    const args = ["ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"];
+    return run(process.env.npm_execpath, "npm", args, { npm_config_global: "", npm_config_local_prefix: directory });
+  }
+}
+
+/** The directory whose include/node has the headers of the very Node.js that runs this, or undefined. */
 function findHeaders() {
   const candidates = [process.env.npm_config_nodedir, dirname(dirname(process.execPath)), "/usr"];
-  return candidates.find((directory) => {
-    if (!directory) return false;
-    const header = join(directory, "include/node/node_version.h");
+  return candidates.find((candidate) => {
+    if (!candidate) return false;
+    const header = join(candidate, "include/node/node_version.h");
     if (!existsSync(header)) return false;
-    const text = readFileSync(header, "utf8");
-    const number = (name) => new RegExp(`#define NODE_${name}_VERSION (\\d+)`).exec(text)?.[1];
-    return number("MAJOR") === process.versions.node.split(".")[0];
+    const [, major] = /#define NODE_MAJOR_VERSION (\d+)/.exec(readFileSync(header, "utf8")) ?? [];
+    return major === process.versions.node.split(".")[0];
   });
 }
 
-const directory = dirname(fileURLToPath(import.meta.url));
-const headers = findHeaders();
-const command = process.env.npm_config_node_gyp
-  ? [process.execPath, process.env.npm_config_node_gyp]
-  : ["node-gyp"];
-// node-gyp listens to the environment more than to its arguments.
-const result = spawnSync(command[0], [...command.slice(1), "rebuild", "--directory", directory], {
-  stdio: "inherit",
-  env: { ...process.env, ...(headers && { npm_config_nodedir: headers }) },
-});
-if (result.error) {
-  console.error(`shmd: cannot run node-gyp (${result.error.message}); build with: npm rebuild`);
+function build() {
+  const headers = findHeaders();
+  // node-gyp listens to the environment more than to its arguments.
+  return run(process.env.npm_config_node_gyp, "node-gyp", ["rebuild"], headers ? { npm_config_nodedir: headers } : {});
 }
-process.exitCode = result.status ?? 1;
+
+process.exitCode = installDependencies() || build();

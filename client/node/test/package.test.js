@@ -1,12 +1,13 @@
 // What is handed out: the names, the documentation, what npm packs.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import * as shmd from "../index.js";
-import { runScript, startDaemon } from "./support/daemon.js";
+import { runScript, startDaemon, temporaryDirectory } from "./support/daemon.js";
 
 const file = (name) => readFileSync(new URL(`../${name}`, import.meta.url), "utf8");
 
@@ -56,6 +57,20 @@ test("npm packs what is needed to build it, and no more", () => {
     assert.ok(names.includes(needed), needed);
   }
   assert.deepEqual(names.filter((name) => /^(test|build|bench|node_modules)\//.test(name)), []);
+});
+
+test("npm install of this directory builds it for another project, which finds it by its name", (t) => {
+  const directory = temporaryDirectory(t);
+  const [copy, project] = [join(directory, "copy"), join(directory, "project")];
+  const from = fileURLToPath(new URL("..", import.meta.url));
+  cpSync(from, copy, { recursive: true, filter: (path) => !/\/(node_modules|build)$/.test(path) });
+  mkdirSync(project);
+  writeFileSync(join(project, "package.json"), '{"name":"project","private":true}');
+  const options = { cwd: project, encoding: "utf8", stdio: "pipe" };
+  execFileSync("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", copy], options);
+  const code = 'import { systemVKey } from "shmd"; console.log(systemVKey(1));';
+  const output = execFileSync(process.execPath, ["--input-type=module", "--eval", code], options);
+  assert.equal(output, "sysv:0x00000001\n");
 });
 
 test("the lock file names no place to download from", () => {
