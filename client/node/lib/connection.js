@@ -248,6 +248,7 @@ export class Connection {
       if (!(error instanceof RemoteError)) this.giveUp();
       throw error;
     } finally {
+      // Those that no reply has named.
       this.#transport.dropDescriptors();
       done();
       if (--this.#pending === 0) this.#transport.unref();
@@ -295,7 +296,6 @@ export class Connection {
     /** @type {Descriptor[]} */
     const taken = [];
     for (let next; taken.length < count && (next = this.#transport.takeDescriptor()); ) taken.push(next);
-    this.#transport.dropDescriptors();
     return taken;
   }
 

@@ -53,7 +53,7 @@ export class Transport {
       if (errno === 0) return transport;
       // Its queue of those who wait to be accepted is full; the kernel does not tell when there is room.
       if (codeOf(errno) !== "EAGAIN") throw cannotConnect(errno, path);
-      await sleep(delay, undefined, { signal });
+      await sleep(delay, undefined, { signal }).catch(() => signal?.throwIfAborted());
     }
   }
 

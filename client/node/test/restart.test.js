@@ -85,6 +85,18 @@ test("a segment that is closed while there is no daemon is given back", async (t
   assert.equal(await attachments("c"), 0);
 });
 
+test("a segment that is closed after the daemon died is given back though nothing else is called", async (t) => {
+  const daemon = await startManaged(t);
+  const client = await connected(t, daemon);
+  const segment = await client.create("a", 10);
+  const other = await connected(t, daemon);
+  await other.describe("a");
+  await daemon.kill();
+  await segment.close();
+  await daemon.start();
+  while ((await other.describe("a")).attachments > 0);
+});
+
 test("more grants than one Resume takes are taken up", async (t) => {
   const daemon = await startManaged(t);
   const client = await connected(t, daemon);

@@ -1,6 +1,6 @@
 // Other users: what the kernel and the daemon let them do. As root alone.
 import assert from "node:assert/strict";
-import { mkdirSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
@@ -76,6 +76,7 @@ test("after a change of user the next call is made as that user; what was grante
 });
 
 test("the socket is found in the order of the protocol, and not in another user's directory", { skip }, async (t) => {
+  if (existsSync("/run/shmd/io.shmd.Segments")) return t.skip("this machine has a system instance");
   const index = readableCopy(t);
   const run = async (env, setpriv = asNobody) => {
     const clean = { SHMD_SOCKET: "", SHMD_CONTROL_SOCKET: "", XDG_RUNTIME_DIR: "", ...env };
@@ -91,6 +92,13 @@ test("the socket is found in the order of the protocol, and not in another user'
   assert.equal(await run({ XDG_RUNTIME_DIR: runtime }, []), daemon.socket);
   assert.equal(await run({ XDG_RUNTIME_DIR: runtime, CONTROL: "1" }, []), daemon.control);
   assert.match(await run({ XDG_RUNTIME_DIR: runtime }), /^ECONNREFUSED there is no system instance of shmd, and .* is not trusted/);
+  const writable = temporaryDirectory(t);
+  mkdirSync(join(writable, "shmd"));
+  chmodSync(join(writable, "shmd"), 0o775);
+  assert.match(await run({ XDG_RUNTIME_DIR: writable }, []), /^ECONNREFUSED .* is not trusted/);
+  const linked = temporaryDirectory(t);
+  symlinkSync(directory, join(linked, "shmd"));
+  assert.match(await run({ XDG_RUNTIME_DIR: linked }, []), /^ECONNREFUSED .* is not trusted/);
   assert.match(await run({}), /^ECONNREFUSED no daemon answers at \/tmp\/shmd-65534\/io.shmd.Segments/);
   assert.equal(await run({ SHMD_SOCKET: daemon.socket }), daemon.socket);
   assert.equal(await run({ SHMD_SOCKET: daemon.socket, CONTROL: "1" }, []), daemon.control);

@@ -1,9 +1,10 @@
 // Waiting for a key, watching, and what a program does that waits for nothing.
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { test } from "node:test";
 
 import * as shmd from "../index.js";
-import { connected, runScript, startDaemon, startFake } from "./support/daemon.js";
+import { connected, runScript, startDaemon, startFake, startHelper, temporaryDirectory } from "./support/daemon.js";
 
 /** Watches until so many events have come after "ready". */
 async function ready(watch) {
@@ -181,6 +182,19 @@ test("an idle client does not keep the process alive, nor does a watch that nobo
   for await (const { event } of watch) if (event === "detached") break;
   await client.create("awaited", 10);
   assert.deepEqual(await waiting.then(({ output, code }) => [output, code]), ["awaited\n", 0]);
+});
+
+test("a daemon whose queue of new connections is full is asked again, until there is room or a signal comes", async (t) => {
+  const path = join(temporaryDirectory(t), "socket");
+  // Listens with room for one, and accepts nobody before it is told.
+  const helper = await startHelper(t, "full_queue.py", [path]);
+  const first = [await shmd.connect({ socket: path }), await shmd.connect({ socket: path })];
+  const signal = AbortSignal.timeout(20);
+  await assert.rejects(shmd.connect({ socket: path, signal }), { name: "TimeoutError" });
+  const late = shmd.connect({ socket: path });
+  await helper.ask({ op: "accept" });
+  await (await late).close();
+  await Promise.all(first.map((client) => client.close()));
 });
 
 test("nothing blocks the loop: timers go on while the daemon does not answer", async (t) => {
