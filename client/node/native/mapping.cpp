@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <string>
@@ -131,12 +132,15 @@ std::byte* Mapping::range(const Napi::CallbackInfo& info, std::size_t length) {
 
 void Mapping::read(const Napi::CallbackInfo& info) {
     auto target = info[1].As<Napi::Uint8Array>();
-    std::memcpy(target.Data(), range(info, target.ByteLength()), target.ByteLength());
+    const std::byte* source = range(info, target.ByteLength());
+    std::copy_n(source, target.ByteLength(), reinterpret_cast<std::byte*>(target.Data()));
 }
 
 void Mapping::write(const Napi::CallbackInfo& info) {
     auto source = info[1].As<Napi::Uint8Array>();
-    std::memmove(range(info, source.ByteLength()), source.Data(), source.ByteLength());
+    std::byte* target = range(info, source.ByteLength());
+    // The source may be a view of the same memory.
+    if (source.ByteLength() > 0) std::memmove(target, source.Data(), source.ByteLength());
 }
 
 void Mapping::close(const Napi::CallbackInfo&) {
