@@ -22,12 +22,13 @@ export function temporaryDirectory(t) {
   return directory;
 }
 
-/** Starts a program that dies with this process. */
+/** Starts a program that dies with this process, and is ended after the test: by the end of its stdin if that is a pipe. */
 export function start(t, command, args, options) {
   const child = spawn("setpriv", ["--pdeathsig", "KILL", command, ...args], options);
   const ended = once(child, "exit");
   t.after(async () => {
-    if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
+    if (child.stdin) child.stdin.end();
+    else if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
     await ended;
   });
   return { child, ended };
@@ -76,7 +77,7 @@ export async function connected(t, daemon, options) {
 /** A helper in Python that is told a JSON object a line, and tells some. */
 export async function startHelper(t, name, args) {
   const path = fileURLToPath(new URL(name, import.meta.url));
-  const { child, ended } = start(t, "python3", [path, ...args], { stdio: ["pipe", "pipe", "inherit"] });
+  const { child } = start(t, "python3", [path, ...args], { stdio: ["pipe", "pipe", "inherit"] });
   // {"done": ...} answers a command; all else it tells by itself.
   const answers = queue(name);
   const events = queue(name);
@@ -86,10 +87,6 @@ export async function startHelper(t, name, args) {
       (told.done === undefined ? events : answers).put(told);
     })
     .on("close", () => [answers, events].forEach((each) => each.end()));
-  t.after(async () => {
-    child.stdin.end();
-    await ended;
-  });
   const ask = (command) => {
     child.stdin.write(`${JSON.stringify(command)}\n`);
     return answers.take();
