@@ -1,0 +1,507 @@
+<?php
+
+/**
+ * What the extension gives to PHP: the source of shmd_arginfo.h, and the reference for readers. Run ./generate_arginfo
+ * after a change.
+ *
+ * A key is a text, or an integer for the System V key of that number. Sizes are bytes, times microseconds: those that
+ * name a moment are of CLOCK_REALTIME since 1970. What takes both a key and an id wants exactly one of them.
+ *
+ * Whatever the service refuses is a Shmd\Exception; an argument that cannot be is a TypeError or a ValueError.
+ *
+ * @generate-class-entries
+ */
+
+namespace Shmd;
+
+/** What is granted. Write allows reading too. The kernel enforces it. */
+enum Access: string
+{
+    case Read = "read";
+    case Write = "write";
+}
+
+/** New fails when the key is taken, Any opens that segment. */
+enum CreateMode: string
+{
+    case New = "new";
+    case Any = "any";
+}
+
+/** How much of the memory is there after create(): all of it reserved; also zeroed already; nothing yet. */
+enum Reserve: string
+{
+    case Allocate = "allocate";
+    case Populate = "populate";
+    case Lazy = "lazy";
+}
+
+/**
+ * How long a segment lasts: until it is deleted; until the last grant ends; until the process that created it is gone;
+ * until its lease runs out.
+ */
+enum Lifetime: string
+{
+    case Persistent = "persistent";
+    case Attached = "attached";
+    case Creator = "creator";
+    case Lease = "lease";
+}
+
+/**
+ * Pages of which memory is made: the usual ones; huge ones where the kernel finds them; huge ones alone, from the pool
+ * that the administrator has set aside.
+ */
+enum HugePages: string
+{
+    case None = "none";
+    case Transparent = "transparent";
+    case Huge2M = "huge2M";
+    case Huge1G = "huge1G";
+}
+
+/** Staged: not yet published. Live: open to all whom its mode allows. Deleted: its key is gone. */
+enum State: string
+{
+    case Staged = "staged";
+    case Live = "live";
+    case Deleted = "deleted";
+}
+
+/**
+ * What happened. Present: it was there already. Ready: all that were there have been told. Lost: this watch was read too
+ * slowly and events are left out; what is there now follows as Present, and Ready.
+ */
+enum EventKind: string
+{
+    case Present = "present";
+    case Ready = "ready";
+    case Created = "created";
+    case Published = "published";
+    case Replaced = "replaced";
+    case Sealed = "sealed";
+    case Resized = "resized";
+    case Changed = "changed";
+    case Attached = "attached";
+    case Detached = "detached";
+    case Deleted = "deleted";
+    case Expired = "expired";
+    case Evicted = "evicted";
+    case Lost = "lost";
+}
+
+/**
+ * What the service refused, or what kept a request from reaching it. The code is an errno value, positive.
+ *
+ * @strict-properties
+ */
+class Exception extends \RuntimeException
+{
+    protected string $name = "";
+    protected array $parameters = [];
+
+    /** The Varlink error, such as "io.shmd.Segments.NoSuchSegment"; "" when it arose in this process. */
+    public function getName(): string {}
+
+    /** The Varlink error's parameters, by name. */
+    public function getParameters(): array {}
+}
+
+/** No segment has this key or id. */
+final class NoSuchSegment extends Exception {}
+
+/** The key is taken. */
+final class SegmentExists extends Exception {}
+
+/** The existing segment is smaller than asked for. */
+final class SizeMismatch extends Exception {}
+
+/** Not a key: 1 to 255 bytes of A-Z a-z 0-9 . _ : / @ + = -, the first one a letter or a digit. */
+final class InvalidKey extends Exception {}
+
+/** The service takes no such value; the parameter "parameter" tells which. */
+final class InvalidParameter extends Exception {}
+
+/** The segment's owner and mode do not allow this, or the socket's do not. */
+final class PermissionDenied extends Exception {}
+
+/** A limit on the resource that the parameter "resource" names is reached. */
+final class QuotaExceeded extends Exception {}
+
+/** The machine has not this much memory to give. */
+final class OutOfMemory extends Exception {}
+
+/** The content is immutable. */
+final class SegmentSealed extends Exception {}
+
+/** The segment can still be written. */
+final class NotSealed extends Exception {}
+
+/** The segment was created so that it can never be sealed. */
+final class NotSealable extends Exception {}
+
+/** Somebody has it open for writing, or at all; the parameter "holders" tells who. */
+final class SegmentBusy extends Exception {}
+
+/** The segment has no lease. */
+final class NoLease extends Exception {}
+
+/** The segment cannot grow so far. */
+final class CapacityExceeded extends Exception {}
+
+/** No huge pages, or no such NUMA binding; the parameter "setting" tells what decides that. */
+final class PlacementUnavailable extends Exception {}
+
+/** The daemon makes no new segments. */
+final class Draining extends Exception {}
+
+/** No daemon answers at the socket. */
+final class ConnectionFailed extends Exception {}
+
+/**
+ * The daemon went away before it answered: the request may or may not have been carried out. Or the grant that was asked
+ * for ended with it.
+ */
+final class Disconnected extends Exception {}
+
+/** The segment was opened for reading. */
+final class NotWritable extends Exception {}
+
+/** The segment or watch has been closed. */
+final class Closed extends Exception {}
+
+/**
+ * Access beyond what the mode allows, for a user or a group.
+ *
+ * @strict-properties
+ * @not-serializable
+ */
+final class AclEntry
+{
+    /** Null when it is for a group. */
+    public readonly ?int $uid;
+    /** Null when it is for a user. */
+    public readonly ?int $gid;
+    public readonly Access $access;
+
+    private function __construct() {}
+
+    public static function user(int $uid, Access $access): AclEntry {}
+
+    public static function group(int $gid, Access $access): AclEntry {}
+}
+
+/**
+ * A segment as the daemon described it at one moment. As JSON it has the field names and values of the interface
+ * description.
+ *
+ * @strict-properties
+ * @not-serializable
+ */
+final class SegmentInfo implements \JsonSerializable
+{
+    /** Never reused. */
+    public readonly int $id;
+    /** Null while staged, after deletion, and when the key was taken over. */
+    public readonly ?string $key;
+    public readonly int $sizeBytes;
+    /** Permission bits, 0 to 0777. */
+    public readonly int $mode;
+    public readonly int $ownerUid;
+    public readonly int $ownerGid;
+    public readonly int $creatorUid;
+    public readonly int $creatorGid;
+    public readonly int $creatorPid;
+    public readonly State $state;
+    /** Nobody can write it any more. */
+    public readonly bool $sealed;
+    /** Grants that have not ended. */
+    public readonly int $attachments;
+    public readonly int $createdUsec;
+    public readonly ?int $attachedUsec;
+    public readonly ?int $detachedUsec;
+    public readonly int $changedUsec;
+    /** Null: it has no lease. */
+    public readonly ?int $expiresUsec;
+    public readonly bool $evictable;
+    /** Texts by name. A name that is a decimal number is an int here, as in every array. */
+    public readonly array $labels;
+    public readonly Lifetime $lifetime;
+    /** Null: it has no lease. */
+    public readonly ?int $leaseUsec;
+    /** A list of AclEntry. */
+    public readonly array $acl;
+    /** How far it can grow. */
+    public readonly int $capacityBytes;
+    public readonly HugePages $hugePages;
+    /** A list of int. Empty: it is bound to none. */
+    public readonly array $numaNodes;
+
+    private function __construct() {}
+
+    public function jsonSerialize(): array {}
+}
+
+/**
+ * One of those that Client::createMany() makes. Takes what Client::create() takes.
+ *
+ * @strict-properties
+ * @not-serializable
+ */
+final class NewSegment
+{
+    public function __construct(
+        string|int|null $key,
+        int $sizeBytes,
+        int $mode = 0600,
+        CreateMode $createMode = \Shmd\CreateMode::New,
+        Access $access = \Shmd\Access::Write,
+        Reserve $reserve = \Shmd\Reserve::Allocate,
+        Lifetime $lifetime = \Shmd\Lifetime::Persistent,
+        bool $staged = false,
+        array $labels = [],
+        int $leaseUsec = 0,
+        bool $evictable = false,
+        bool $sealable = true,
+        array $acl = [],
+        int $capacityBytes = 0,
+        HugePages $hugePages = \Shmd\HugePages::None,
+        array $numaNodes = [],
+        bool $placementFallback = false
+    ) {}
+}
+
+/**
+ * The service. Connects when it is first used. All clients of a process that name the same socket share one connection,
+ * which outlasts the request; a child of fork makes its own, and so does everybody after a restart of the daemon.
+ *
+ * @strict-properties
+ * @not-serializable
+ */
+final class Client
+{
+    /**
+     * socket: the daemon's socket. Null: the setting shmd.socket, or, where that is empty too, $SHMD_SOCKET, the system
+     * instance, the user instance.
+     */
+    public function __construct(?string $socket = null) {}
+
+    /** A client of the control socket, for call() and callMany(). Null: $SHMD_CONTROL_SOCKET, and so on. */
+    public static function control(?string $socket = null): Client {}
+
+    /** The path that it is connected to. Connects. */
+    public function getSocketPath(): string {}
+
+    /**
+     * Creates a segment of zeros and maps it. A new segment is granted whatever its mode is; the mode decides for all
+     * later opens.
+     *
+     * key: null makes up one that cannot be guessed.
+     * staged: invisible until Segment::publish().
+     * labels: texts by name that travel with the segment, at most 32.
+     * leaseUsec: with Lifetime::Lease, at least a second.
+     * evictable: may be dropped when memory runs short and nobody has it open.
+     * sealable: false: nobody can ever make it immutable.
+     * acl: AclEntry objects, at most 32.
+     * capacityBytes: how far it can grow; all of it counts against the quota. 0: not at all.
+     * numaNodes: its memory comes from these alone. Empty: from any.
+     * placementFallback: do without huge pages or nodes that the machine has not.
+     */
+    public function create(
+        string|int|null $key,
+        int $sizeBytes,
+        int $mode = 0600,
+        CreateMode $createMode = \Shmd\CreateMode::New,
+        Access $access = \Shmd\Access::Write,
+        Reserve $reserve = \Shmd\Reserve::Allocate,
+        Lifetime $lifetime = \Shmd\Lifetime::Persistent,
+        bool $staged = false,
+        array $labels = [],
+        int $leaseUsec = 0,
+        bool $evictable = false,
+        bool $sealable = true,
+        array $acl = [],
+        int $capacityBytes = 0,
+        HugePages $hugePages = \Shmd\HugePages::None,
+        array $numaNodes = [],
+        bool $placementFallback = false
+    ): Segment {}
+
+    /**
+     * Creates 1 to 250 segments, given as NewSegment objects, in one trip to the daemon, or none of them. The Segment objects
+     * that come back have the keys of the array given.
+     */
+    public function createMany(array $segments): array {}
+
+    /**
+     * Maps the segment that has this key or id.
+     *
+     * waitUsec: how long to wait for the key to appear; -1 waits without an end. Not with an id, nor with sealed.
+     * sealed: only what nobody can write any more, for reading.
+     */
+    public function open(
+        string|int|null $key = null,
+        Access $access = \Shmd\Access::Read,
+        int $waitUsec = 0,
+        bool $sealed = false,
+        ?int $id = null
+    ): Segment {}
+
+    /**
+     * Opens many segments, 250 in one trip to the daemon. What comes back has the keys of the array given, and for each what
+     * open() would have returned or thrown: a Segment or an Exception.
+     */
+    public function openMany(array $keys, Access $access = \Shmd\Access::Read): array {}
+
+    /** Closes many Segment objects at once. Those that are closed already are left alone. */
+    public static function closeMany(array $segments): void {}
+
+    public function describe(string|int|null $key = null, ?int $id = null): SegmentInfo {}
+
+    /** SegmentInfo of the live segments that this user may describe and whose key begins with prefix. */
+    public function list(string $prefix = ""): array {}
+
+    /** Deletes a segment. The key is free at once; whoever has it mapped keeps the memory. */
+    public function delete(string|int|null $key = null, ?int $id = null): void {}
+
+    /**
+     * Changes what is given, and nothing else.
+     *
+     * leaseUsec: with Lifetime::Lease, which begins now.
+     * labels: added, or changed where the name is there; removeLabels: names to take away.
+     * acl: takes the place of all entries.
+     */
+    public function setAttributes(
+        string|int|null $key = null,
+        ?int $id = null,
+        ?int $mode = null,
+        ?int $ownerUid = null,
+        ?int $ownerGid = null,
+        ?Lifetime $lifetime = null,
+        int $leaseUsec = 0,
+        ?bool $evictable = null,
+        array $labels = [],
+        array $removeLabels = [],
+        ?array $acl = null
+    ): SegmentInfo {}
+
+    /** Begins the segment's lease anew, for its full length from now on. */
+    public function renew(string|int|null $key = null, ?int $id = null): SegmentInfo {}
+
+    /** Makes the content immutable. A segment that is open here for writing is sealed by Segment::seal(). */
+    public function seal(string|int|null $key = null, ?int $id = null): SegmentInfo {}
+
+    /** Changes a segment's size, within its capacity. One that is open here is resized by Segment::resize(). */
+    public function resize(string|int|null $key, int $sizeBytes, ?int $id = null): SegmentInfo {}
+
+    /** Tells what is there and then what happens to the segments whose key begins with prefix. Has a connection of its own. */
+    public function watch(string $prefix = ""): Watch {}
+
+    /** Any Varlink method that answers once and passes no descriptors. */
+    public function call(string $method, array $parameters = []): array {}
+
+    /** Any that answers many times, as lists do. Not for one that never ends. */
+    public function callMany(string $method, array $parameters = []): array {}
+}
+
+/**
+ * A segment mapped into this process. Ends with close(), or when nothing refers to it any more.
+ *
+ * @strict-properties
+ * @not-serializable
+ */
+final class Segment
+{
+    private function __construct() {}
+
+    /** A copy of length bytes from offset on; null: all the rest. */
+    public function read(int $offset = 0, ?int $length = null): string {}
+
+    /** Returns the number of bytes written, which is all of them: a ValueError when they do not fit. */
+    public function write(string $data, int $offset = 0): int {}
+
+    /** The size in bytes as this process last heard of it: see remap(). */
+    public function size(): int {}
+
+    public function access(): Access {}
+
+    /** Whether create() made it, and not another process before. */
+    public function created(): bool {}
+
+    /** The grant's number, 1 to 4294967295. */
+    public function attachment(): int {}
+
+    /** The description at the time of the grant, or of the last call on this object that changed it. */
+    public function info(): SegmentInfo {}
+
+    /**
+     * Gives a staged segment its key and makes it visible with all that was written before.
+     *
+     * key: null: the one named at create(). replace: takes the key over from the segment that has it, whose holders keep
+     * its memory.
+     */
+    public function publish(string|int|null $key = null, bool $replace = false): Segment {}
+
+    /** Makes the content immutable for ever. This object is for reading from then on. */
+    public function seal(): Segment {}
+
+    /** Changes the size, within the capacity: content stays, what is new is zeros. */
+    public function resize(int $sizeBytes): Segment {}
+
+    /** Learns of a new size that somebody else gave the segment. */
+    public function remap(): Segment {}
+
+    /** Unmaps it and ends the grant. Everything but closing it again throws Closed afterwards. */
+    public function close(): void {}
+
+    public function isClosed(): bool {}
+}
+
+/**
+ * @strict-properties
+ * @not-serializable
+ */
+final class Event
+{
+    public readonly EventKind $kind;
+    /** As it was then. Null for Ready and Lost. */
+    public readonly ?SegmentInfo $segment;
+
+    private function __construct() {}
+}
+
+/**
+ * Events as they come. First what is there (Present), then Ready, then all that happens. With foreach it does not end.
+ *
+ * @strict-properties
+ * @not-serializable
+ */
+final class Watch implements \IteratorAggregate
+{
+    private function __construct() {}
+
+    /**
+     * Waits for the next event: -1 without an end. Null when none has come in that time. With
+     * pcntl_async_signals() signal handlers run meanwhile.
+     * Disconnected when the daemon has gone: the watch is over, make another.
+     */
+    public function nextEvent(int $timeoutUsec = -1): ?Event {}
+
+    public function getIterator(): \Iterator {}
+
+    /**
+     * A stream for stream_select() and event loops, never to be read: readable when more events have come. After opening,
+     * and whenever it is readable, call nextEvent(0) until it returns null.
+     *
+     * @return resource
+     */
+    public function getStream() {}
+
+    public function close(): void {}
+}
+
+/** The version of libshmd. */
+function version(): string {}
+
+/** The key that stands for a System V key: 0xff3 gives "sysv:0x00000ff3". */
+function sysv_key(int $key): string {}

@@ -1,0 +1,1206 @@
+/* This is a generated file, edit the .stub.php file instead.
+ * Stub hash: f1d117a5c7acdba77d5eb1ce3a9db4fdf3280339 */
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_Shmd_version, 0, 0, IS_STRING, 0)
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_Shmd_sysv_key, 0, 1, IS_STRING, 0)
+	ZEND_ARG_TYPE_INFO(0, key, IS_LONG, 0)
+ZEND_END_ARG_INFO()
+
+#define arginfo_class_Shmd_Exception_getName arginfo_Shmd_version
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_class_Shmd_Exception_getParameters, 0, 0, IS_ARRAY, 0)
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_INFO_EX(arginfo_class_Shmd_AclEntry___construct, 0, 0, 0)
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_OBJ_INFO_EX(arginfo_class_Shmd_AclEntry_user, 0, 2, Shmd\\AclEntry, 0)
+	ZEND_ARG_TYPE_INFO(0, uid, IS_LONG, 0)
+	ZEND_ARG_OBJ_INFO(0, access, Shmd\\Access, 0)
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_OBJ_INFO_EX(arginfo_class_Shmd_AclEntry_group, 0, 2, Shmd\\AclEntry, 0)
+	ZEND_ARG_TYPE_INFO(0, gid, IS_LONG, 0)
+	ZEND_ARG_OBJ_INFO(0, access, Shmd\\Access, 0)
+ZEND_END_ARG_INFO()
+
+#define arginfo_class_Shmd_SegmentInfo___construct arginfo_class_Shmd_AclEntry___construct
+
+#define arginfo_class_Shmd_SegmentInfo_jsonSerialize arginfo_class_Shmd_Exception_getParameters
+
+ZEND_BEGIN_ARG_INFO_EX(arginfo_class_Shmd_NewSegment___construct, 0, 0, 2)
+	ZEND_ARG_TYPE_MASK(0, key, MAY_BE_STRING|MAY_BE_LONG|MAY_BE_NULL, NULL)
+	ZEND_ARG_TYPE_INFO(0, sizeBytes, IS_LONG, 0)
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, mode, IS_LONG, 0, "0600")
+	ZEND_ARG_OBJ_INFO_WITH_DEFAULT_VALUE(0, createMode, Shmd\\CreateMode, 0, "Shmd\\CreateMode::New")
+	ZEND_ARG_OBJ_INFO_WITH_DEFAULT_VALUE(0, access, Shmd\\Access, 0, "Shmd\\Access::Write")
+	ZEND_ARG_OBJ_INFO_WITH_DEFAULT_VALUE(0, reserve, Shmd\\Reserve, 0, "Shmd\\Reserve::Allocate")
+	ZEND_ARG_OBJ_INFO_WITH_DEFAULT_VALUE(0, lifetime, Shmd\\Lifetime, 0, "Shmd\\Lifetime::Persistent")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, staged, _IS_BOOL, 0, "false")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, labels, IS_ARRAY, 0, "[]")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, leaseUsec, IS_LONG, 0, "0")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, evictable, _IS_BOOL, 0, "false")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, sealable, _IS_BOOL, 0, "true")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, acl, IS_ARRAY, 0, "[]")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, capacityBytes, IS_LONG, 0, "0")
+	ZEND_ARG_OBJ_INFO_WITH_DEFAULT_VALUE(0, hugePages, Shmd\\HugePages, 0, "Shmd\\HugePages::None")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, numaNodes, IS_ARRAY, 0, "[]")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, placementFallback, _IS_BOOL, 0, "false")
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_INFO_EX(arginfo_class_Shmd_Client___construct, 0, 0, 0)
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, socket, IS_STRING, 1, "null")
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_OBJ_INFO_EX(arginfo_class_Shmd_Client_control, 0, 0, Shmd\\Client, 0)
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, socket, IS_STRING, 1, "null")
+ZEND_END_ARG_INFO()
+
+#define arginfo_class_Shmd_Client_getSocketPath arginfo_Shmd_version
+
+ZEND_BEGIN_ARG_WITH_RETURN_OBJ_INFO_EX(arginfo_class_Shmd_Client_create, 0, 2, Shmd\\Segment, 0)
+	ZEND_ARG_TYPE_MASK(0, key, MAY_BE_STRING|MAY_BE_LONG|MAY_BE_NULL, NULL)
+	ZEND_ARG_TYPE_INFO(0, sizeBytes, IS_LONG, 0)
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, mode, IS_LONG, 0, "0600")
+	ZEND_ARG_OBJ_INFO_WITH_DEFAULT_VALUE(0, createMode, Shmd\\CreateMode, 0, "Shmd\\CreateMode::New")
+	ZEND_ARG_OBJ_INFO_WITH_DEFAULT_VALUE(0, access, Shmd\\Access, 0, "Shmd\\Access::Write")
+	ZEND_ARG_OBJ_INFO_WITH_DEFAULT_VALUE(0, reserve, Shmd\\Reserve, 0, "Shmd\\Reserve::Allocate")
+	ZEND_ARG_OBJ_INFO_WITH_DEFAULT_VALUE(0, lifetime, Shmd\\Lifetime, 0, "Shmd\\Lifetime::Persistent")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, staged, _IS_BOOL, 0, "false")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, labels, IS_ARRAY, 0, "[]")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, leaseUsec, IS_LONG, 0, "0")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, evictable, _IS_BOOL, 0, "false")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, sealable, _IS_BOOL, 0, "true")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, acl, IS_ARRAY, 0, "[]")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, capacityBytes, IS_LONG, 0, "0")
+	ZEND_ARG_OBJ_INFO_WITH_DEFAULT_VALUE(0, hugePages, Shmd\\HugePages, 0, "Shmd\\HugePages::None")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, numaNodes, IS_ARRAY, 0, "[]")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, placementFallback, _IS_BOOL, 0, "false")
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_class_Shmd_Client_createMany, 0, 1, IS_ARRAY, 0)
+	ZEND_ARG_TYPE_INFO(0, segments, IS_ARRAY, 0)
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_OBJ_INFO_EX(arginfo_class_Shmd_Client_open, 0, 0, Shmd\\Segment, 0)
+	ZEND_ARG_TYPE_MASK(0, key, MAY_BE_STRING|MAY_BE_LONG|MAY_BE_NULL, "null")
+	ZEND_ARG_OBJ_INFO_WITH_DEFAULT_VALUE(0, access, Shmd\\Access, 0, "Shmd\\Access::Read")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, waitUsec, IS_LONG, 0, "0")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, sealed, _IS_BOOL, 0, "false")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, id, IS_LONG, 1, "null")
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_class_Shmd_Client_openMany, 0, 1, IS_ARRAY, 0)
+	ZEND_ARG_TYPE_INFO(0, keys, IS_ARRAY, 0)
+	ZEND_ARG_OBJ_INFO_WITH_DEFAULT_VALUE(0, access, Shmd\\Access, 0, "Shmd\\Access::Read")
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_class_Shmd_Client_closeMany, 0, 1, IS_VOID, 0)
+	ZEND_ARG_TYPE_INFO(0, segments, IS_ARRAY, 0)
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_OBJ_INFO_EX(arginfo_class_Shmd_Client_describe, 0, 0, Shmd\\SegmentInfo, 0)
+	ZEND_ARG_TYPE_MASK(0, key, MAY_BE_STRING|MAY_BE_LONG|MAY_BE_NULL, "null")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, id, IS_LONG, 1, "null")
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_class_Shmd_Client_list, 0, 0, IS_ARRAY, 0)
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, prefix, IS_STRING, 0, "\"\"")
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_class_Shmd_Client_delete, 0, 0, IS_VOID, 0)
+	ZEND_ARG_TYPE_MASK(0, key, MAY_BE_STRING|MAY_BE_LONG|MAY_BE_NULL, "null")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, id, IS_LONG, 1, "null")
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_OBJ_INFO_EX(arginfo_class_Shmd_Client_setAttributes, 0, 0, Shmd\\SegmentInfo, 0)
+	ZEND_ARG_TYPE_MASK(0, key, MAY_BE_STRING|MAY_BE_LONG|MAY_BE_NULL, "null")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, id, IS_LONG, 1, "null")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, mode, IS_LONG, 1, "null")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, ownerUid, IS_LONG, 1, "null")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, ownerGid, IS_LONG, 1, "null")
+	ZEND_ARG_OBJ_INFO_WITH_DEFAULT_VALUE(0, lifetime, Shmd\\Lifetime, 1, "null")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, leaseUsec, IS_LONG, 0, "0")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, evictable, _IS_BOOL, 1, "null")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, labels, IS_ARRAY, 0, "[]")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, removeLabels, IS_ARRAY, 0, "[]")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, acl, IS_ARRAY, 1, "null")
+ZEND_END_ARG_INFO()
+
+#define arginfo_class_Shmd_Client_renew arginfo_class_Shmd_Client_describe
+
+#define arginfo_class_Shmd_Client_seal arginfo_class_Shmd_Client_describe
+
+ZEND_BEGIN_ARG_WITH_RETURN_OBJ_INFO_EX(arginfo_class_Shmd_Client_resize, 0, 2, Shmd\\SegmentInfo, 0)
+	ZEND_ARG_TYPE_MASK(0, key, MAY_BE_STRING|MAY_BE_LONG|MAY_BE_NULL, NULL)
+	ZEND_ARG_TYPE_INFO(0, sizeBytes, IS_LONG, 0)
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, id, IS_LONG, 1, "null")
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_OBJ_INFO_EX(arginfo_class_Shmd_Client_watch, 0, 0, Shmd\\Watch, 0)
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, prefix, IS_STRING, 0, "\"\"")
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_class_Shmd_Client_call, 0, 1, IS_ARRAY, 0)
+	ZEND_ARG_TYPE_INFO(0, method, IS_STRING, 0)
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, parameters, IS_ARRAY, 0, "[]")
+ZEND_END_ARG_INFO()
+
+#define arginfo_class_Shmd_Client_callMany arginfo_class_Shmd_Client_call
+
+#define arginfo_class_Shmd_Segment___construct arginfo_class_Shmd_AclEntry___construct
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_class_Shmd_Segment_read, 0, 0, IS_STRING, 0)
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, offset, IS_LONG, 0, "0")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, length, IS_LONG, 1, "null")
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_class_Shmd_Segment_write, 0, 1, IS_LONG, 0)
+	ZEND_ARG_TYPE_INFO(0, data, IS_STRING, 0)
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, offset, IS_LONG, 0, "0")
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_class_Shmd_Segment_size, 0, 0, IS_LONG, 0)
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_OBJ_INFO_EX(arginfo_class_Shmd_Segment_access, 0, 0, Shmd\\Access, 0)
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_class_Shmd_Segment_created, 0, 0, _IS_BOOL, 0)
+ZEND_END_ARG_INFO()
+
+#define arginfo_class_Shmd_Segment_attachment arginfo_class_Shmd_Segment_size
+
+ZEND_BEGIN_ARG_WITH_RETURN_OBJ_INFO_EX(arginfo_class_Shmd_Segment_info, 0, 0, Shmd\\SegmentInfo, 0)
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_OBJ_INFO_EX(arginfo_class_Shmd_Segment_publish, 0, 0, Shmd\\Segment, 0)
+	ZEND_ARG_TYPE_MASK(0, key, MAY_BE_STRING|MAY_BE_LONG|MAY_BE_NULL, "null")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, replace, _IS_BOOL, 0, "false")
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_OBJ_INFO_EX(arginfo_class_Shmd_Segment_seal, 0, 0, Shmd\\Segment, 0)
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_OBJ_INFO_EX(arginfo_class_Shmd_Segment_resize, 0, 1, Shmd\\Segment, 0)
+	ZEND_ARG_TYPE_INFO(0, sizeBytes, IS_LONG, 0)
+ZEND_END_ARG_INFO()
+
+#define arginfo_class_Shmd_Segment_remap arginfo_class_Shmd_Segment_seal
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_class_Shmd_Segment_close, 0, 0, IS_VOID, 0)
+ZEND_END_ARG_INFO()
+
+#define arginfo_class_Shmd_Segment_isClosed arginfo_class_Shmd_Segment_created
+
+#define arginfo_class_Shmd_Event___construct arginfo_class_Shmd_AclEntry___construct
+
+#define arginfo_class_Shmd_Watch___construct arginfo_class_Shmd_AclEntry___construct
+
+ZEND_BEGIN_ARG_WITH_RETURN_OBJ_INFO_EX(arginfo_class_Shmd_Watch_nextEvent, 0, 0, Shmd\\Event, 1)
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, timeoutUsec, IS_LONG, 0, "-1")
+ZEND_END_ARG_INFO()
+
+ZEND_BEGIN_ARG_WITH_RETURN_OBJ_INFO_EX(arginfo_class_Shmd_Watch_getIterator, 0, 0, Iterator, 0)
+ZEND_END_ARG_INFO()
+
+#define arginfo_class_Shmd_Watch_getStream arginfo_class_Shmd_AclEntry___construct
+
+#define arginfo_class_Shmd_Watch_close arginfo_class_Shmd_Segment_close
+
+
+ZEND_FUNCTION(Shmd_version);
+ZEND_FUNCTION(Shmd_sysv_key);
+ZEND_METHOD(Shmd_Exception, getName);
+ZEND_METHOD(Shmd_Exception, getParameters);
+ZEND_METHOD(Shmd_AclEntry, __construct);
+ZEND_METHOD(Shmd_AclEntry, user);
+ZEND_METHOD(Shmd_AclEntry, group);
+ZEND_METHOD(Shmd_SegmentInfo, __construct);
+ZEND_METHOD(Shmd_SegmentInfo, jsonSerialize);
+ZEND_METHOD(Shmd_NewSegment, __construct);
+ZEND_METHOD(Shmd_Client, __construct);
+ZEND_METHOD(Shmd_Client, control);
+ZEND_METHOD(Shmd_Client, getSocketPath);
+ZEND_METHOD(Shmd_Client, create);
+ZEND_METHOD(Shmd_Client, createMany);
+ZEND_METHOD(Shmd_Client, open);
+ZEND_METHOD(Shmd_Client, openMany);
+ZEND_METHOD(Shmd_Client, closeMany);
+ZEND_METHOD(Shmd_Client, describe);
+ZEND_METHOD(Shmd_Client, list);
+ZEND_METHOD(Shmd_Client, delete);
+ZEND_METHOD(Shmd_Client, setAttributes);
+ZEND_METHOD(Shmd_Client, renew);
+ZEND_METHOD(Shmd_Client, seal);
+ZEND_METHOD(Shmd_Client, resize);
+ZEND_METHOD(Shmd_Client, watch);
+ZEND_METHOD(Shmd_Client, call);
+ZEND_METHOD(Shmd_Client, callMany);
+ZEND_METHOD(Shmd_Segment, __construct);
+ZEND_METHOD(Shmd_Segment, read);
+ZEND_METHOD(Shmd_Segment, write);
+ZEND_METHOD(Shmd_Segment, size);
+ZEND_METHOD(Shmd_Segment, access);
+ZEND_METHOD(Shmd_Segment, created);
+ZEND_METHOD(Shmd_Segment, attachment);
+ZEND_METHOD(Shmd_Segment, info);
+ZEND_METHOD(Shmd_Segment, publish);
+ZEND_METHOD(Shmd_Segment, seal);
+ZEND_METHOD(Shmd_Segment, resize);
+ZEND_METHOD(Shmd_Segment, remap);
+ZEND_METHOD(Shmd_Segment, close);
+ZEND_METHOD(Shmd_Segment, isClosed);
+ZEND_METHOD(Shmd_Event, __construct);
+ZEND_METHOD(Shmd_Watch, __construct);
+ZEND_METHOD(Shmd_Watch, nextEvent);
+ZEND_METHOD(Shmd_Watch, getIterator);
+ZEND_METHOD(Shmd_Watch, getStream);
+ZEND_METHOD(Shmd_Watch, close);
+
+
+static const zend_function_entry ext_functions[] = {
+	ZEND_NS_FALIAS("Shmd", version, Shmd_version, arginfo_Shmd_version)
+	ZEND_NS_FALIAS("Shmd", sysv_key, Shmd_sysv_key, arginfo_Shmd_sysv_key)
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_Access_methods[] = {
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_CreateMode_methods[] = {
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_Reserve_methods[] = {
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_Lifetime_methods[] = {
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_HugePages_methods[] = {
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_State_methods[] = {
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_EventKind_methods[] = {
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_Exception_methods[] = {
+	ZEND_ME(Shmd_Exception, getName, arginfo_class_Shmd_Exception_getName, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Exception, getParameters, arginfo_class_Shmd_Exception_getParameters, ZEND_ACC_PUBLIC)
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_NoSuchSegment_methods[] = {
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_SegmentExists_methods[] = {
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_SizeMismatch_methods[] = {
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_InvalidKey_methods[] = {
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_InvalidParameter_methods[] = {
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_PermissionDenied_methods[] = {
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_QuotaExceeded_methods[] = {
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_OutOfMemory_methods[] = {
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_SegmentSealed_methods[] = {
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_NotSealed_methods[] = {
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_NotSealable_methods[] = {
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_SegmentBusy_methods[] = {
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_NoLease_methods[] = {
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_CapacityExceeded_methods[] = {
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_PlacementUnavailable_methods[] = {
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_Draining_methods[] = {
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_ConnectionFailed_methods[] = {
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_Disconnected_methods[] = {
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_NotWritable_methods[] = {
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_Closed_methods[] = {
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_AclEntry_methods[] = {
+	ZEND_ME(Shmd_AclEntry, __construct, arginfo_class_Shmd_AclEntry___construct, ZEND_ACC_PRIVATE)
+	ZEND_ME(Shmd_AclEntry, user, arginfo_class_Shmd_AclEntry_user, ZEND_ACC_PUBLIC|ZEND_ACC_STATIC)
+	ZEND_ME(Shmd_AclEntry, group, arginfo_class_Shmd_AclEntry_group, ZEND_ACC_PUBLIC|ZEND_ACC_STATIC)
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_SegmentInfo_methods[] = {
+	ZEND_ME(Shmd_SegmentInfo, __construct, arginfo_class_Shmd_SegmentInfo___construct, ZEND_ACC_PRIVATE)
+	ZEND_ME(Shmd_SegmentInfo, jsonSerialize, arginfo_class_Shmd_SegmentInfo_jsonSerialize, ZEND_ACC_PUBLIC)
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_NewSegment_methods[] = {
+	ZEND_ME(Shmd_NewSegment, __construct, arginfo_class_Shmd_NewSegment___construct, ZEND_ACC_PUBLIC)
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_Client_methods[] = {
+	ZEND_ME(Shmd_Client, __construct, arginfo_class_Shmd_Client___construct, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Client, control, arginfo_class_Shmd_Client_control, ZEND_ACC_PUBLIC|ZEND_ACC_STATIC)
+	ZEND_ME(Shmd_Client, getSocketPath, arginfo_class_Shmd_Client_getSocketPath, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Client, create, arginfo_class_Shmd_Client_create, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Client, createMany, arginfo_class_Shmd_Client_createMany, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Client, open, arginfo_class_Shmd_Client_open, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Client, openMany, arginfo_class_Shmd_Client_openMany, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Client, closeMany, arginfo_class_Shmd_Client_closeMany, ZEND_ACC_PUBLIC|ZEND_ACC_STATIC)
+	ZEND_ME(Shmd_Client, describe, arginfo_class_Shmd_Client_describe, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Client, list, arginfo_class_Shmd_Client_list, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Client, delete, arginfo_class_Shmd_Client_delete, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Client, setAttributes, arginfo_class_Shmd_Client_setAttributes, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Client, renew, arginfo_class_Shmd_Client_renew, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Client, seal, arginfo_class_Shmd_Client_seal, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Client, resize, arginfo_class_Shmd_Client_resize, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Client, watch, arginfo_class_Shmd_Client_watch, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Client, call, arginfo_class_Shmd_Client_call, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Client, callMany, arginfo_class_Shmd_Client_callMany, ZEND_ACC_PUBLIC)
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_Segment_methods[] = {
+	ZEND_ME(Shmd_Segment, __construct, arginfo_class_Shmd_Segment___construct, ZEND_ACC_PRIVATE)
+	ZEND_ME(Shmd_Segment, read, arginfo_class_Shmd_Segment_read, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Segment, write, arginfo_class_Shmd_Segment_write, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Segment, size, arginfo_class_Shmd_Segment_size, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Segment, access, arginfo_class_Shmd_Segment_access, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Segment, created, arginfo_class_Shmd_Segment_created, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Segment, attachment, arginfo_class_Shmd_Segment_attachment, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Segment, info, arginfo_class_Shmd_Segment_info, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Segment, publish, arginfo_class_Shmd_Segment_publish, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Segment, seal, arginfo_class_Shmd_Segment_seal, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Segment, resize, arginfo_class_Shmd_Segment_resize, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Segment, remap, arginfo_class_Shmd_Segment_remap, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Segment, close, arginfo_class_Shmd_Segment_close, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Segment, isClosed, arginfo_class_Shmd_Segment_isClosed, ZEND_ACC_PUBLIC)
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_Event_methods[] = {
+	ZEND_ME(Shmd_Event, __construct, arginfo_class_Shmd_Event___construct, ZEND_ACC_PRIVATE)
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_Watch_methods[] = {
+	ZEND_ME(Shmd_Watch, __construct, arginfo_class_Shmd_Watch___construct, ZEND_ACC_PRIVATE)
+	ZEND_ME(Shmd_Watch, nextEvent, arginfo_class_Shmd_Watch_nextEvent, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Watch, getIterator, arginfo_class_Shmd_Watch_getIterator, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Watch, getStream, arginfo_class_Shmd_Watch_getStream, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Watch, close, arginfo_class_Shmd_Watch_close, ZEND_ACC_PUBLIC)
+	ZEND_FE_END
+};
+
+static zend_class_entry *register_class_Shmd_Access(void)
+{
+	zend_class_entry *class_entry = zend_register_internal_enum("Shmd\\Access", IS_STRING, class_Shmd_Access_methods);
+
+	zval enum_case_Read_value;
+	zend_string *enum_case_Read_value_str = zend_string_init("read", strlen("read"), 1);
+	ZVAL_STR(&enum_case_Read_value, enum_case_Read_value_str);
+	zend_enum_add_case_cstr(class_entry, "Read", &enum_case_Read_value);
+
+	zval enum_case_Write_value;
+	zend_string *enum_case_Write_value_str = zend_string_init("write", strlen("write"), 1);
+	ZVAL_STR(&enum_case_Write_value, enum_case_Write_value_str);
+	zend_enum_add_case_cstr(class_entry, "Write", &enum_case_Write_value);
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_CreateMode(void)
+{
+	zend_class_entry *class_entry = zend_register_internal_enum("Shmd\\CreateMode", IS_STRING, class_Shmd_CreateMode_methods);
+
+	zval enum_case_New_value;
+	zend_string *enum_case_New_value_str = zend_string_init("new", strlen("new"), 1);
+	ZVAL_STR(&enum_case_New_value, enum_case_New_value_str);
+	zend_enum_add_case_cstr(class_entry, "New", &enum_case_New_value);
+
+	zval enum_case_Any_value;
+	zend_string *enum_case_Any_value_str = zend_string_init("any", strlen("any"), 1);
+	ZVAL_STR(&enum_case_Any_value, enum_case_Any_value_str);
+	zend_enum_add_case_cstr(class_entry, "Any", &enum_case_Any_value);
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_Reserve(void)
+{
+	zend_class_entry *class_entry = zend_register_internal_enum("Shmd\\Reserve", IS_STRING, class_Shmd_Reserve_methods);
+
+	zval enum_case_Allocate_value;
+	zend_string *enum_case_Allocate_value_str = zend_string_init("allocate", strlen("allocate"), 1);
+	ZVAL_STR(&enum_case_Allocate_value, enum_case_Allocate_value_str);
+	zend_enum_add_case_cstr(class_entry, "Allocate", &enum_case_Allocate_value);
+
+	zval enum_case_Populate_value;
+	zend_string *enum_case_Populate_value_str = zend_string_init("populate", strlen("populate"), 1);
+	ZVAL_STR(&enum_case_Populate_value, enum_case_Populate_value_str);
+	zend_enum_add_case_cstr(class_entry, "Populate", &enum_case_Populate_value);
+
+	zval enum_case_Lazy_value;
+	zend_string *enum_case_Lazy_value_str = zend_string_init("lazy", strlen("lazy"), 1);
+	ZVAL_STR(&enum_case_Lazy_value, enum_case_Lazy_value_str);
+	zend_enum_add_case_cstr(class_entry, "Lazy", &enum_case_Lazy_value);
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_Lifetime(void)
+{
+	zend_class_entry *class_entry = zend_register_internal_enum("Shmd\\Lifetime", IS_STRING, class_Shmd_Lifetime_methods);
+
+	zval enum_case_Persistent_value;
+	zend_string *enum_case_Persistent_value_str = zend_string_init("persistent", strlen("persistent"), 1);
+	ZVAL_STR(&enum_case_Persistent_value, enum_case_Persistent_value_str);
+	zend_enum_add_case_cstr(class_entry, "Persistent", &enum_case_Persistent_value);
+
+	zval enum_case_Attached_value;
+	zend_string *enum_case_Attached_value_str = zend_string_init("attached", strlen("attached"), 1);
+	ZVAL_STR(&enum_case_Attached_value, enum_case_Attached_value_str);
+	zend_enum_add_case_cstr(class_entry, "Attached", &enum_case_Attached_value);
+
+	zval enum_case_Creator_value;
+	zend_string *enum_case_Creator_value_str = zend_string_init("creator", strlen("creator"), 1);
+	ZVAL_STR(&enum_case_Creator_value, enum_case_Creator_value_str);
+	zend_enum_add_case_cstr(class_entry, "Creator", &enum_case_Creator_value);
+
+	zval enum_case_Lease_value;
+	zend_string *enum_case_Lease_value_str = zend_string_init("lease", strlen("lease"), 1);
+	ZVAL_STR(&enum_case_Lease_value, enum_case_Lease_value_str);
+	zend_enum_add_case_cstr(class_entry, "Lease", &enum_case_Lease_value);
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_HugePages(void)
+{
+	zend_class_entry *class_entry = zend_register_internal_enum("Shmd\\HugePages", IS_STRING, class_Shmd_HugePages_methods);
+
+	zval enum_case_None_value;
+	zend_string *enum_case_None_value_str = zend_string_init("none", strlen("none"), 1);
+	ZVAL_STR(&enum_case_None_value, enum_case_None_value_str);
+	zend_enum_add_case_cstr(class_entry, "None", &enum_case_None_value);
+
+	zval enum_case_Transparent_value;
+	zend_string *enum_case_Transparent_value_str = zend_string_init("transparent", strlen("transparent"), 1);
+	ZVAL_STR(&enum_case_Transparent_value, enum_case_Transparent_value_str);
+	zend_enum_add_case_cstr(class_entry, "Transparent", &enum_case_Transparent_value);
+
+	zval enum_case_Huge2M_value;
+	zend_string *enum_case_Huge2M_value_str = zend_string_init("huge2M", strlen("huge2M"), 1);
+	ZVAL_STR(&enum_case_Huge2M_value, enum_case_Huge2M_value_str);
+	zend_enum_add_case_cstr(class_entry, "Huge2M", &enum_case_Huge2M_value);
+
+	zval enum_case_Huge1G_value;
+	zend_string *enum_case_Huge1G_value_str = zend_string_init("huge1G", strlen("huge1G"), 1);
+	ZVAL_STR(&enum_case_Huge1G_value, enum_case_Huge1G_value_str);
+	zend_enum_add_case_cstr(class_entry, "Huge1G", &enum_case_Huge1G_value);
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_State(void)
+{
+	zend_class_entry *class_entry = zend_register_internal_enum("Shmd\\State", IS_STRING, class_Shmd_State_methods);
+
+	zval enum_case_Staged_value;
+	zend_string *enum_case_Staged_value_str = zend_string_init("staged", strlen("staged"), 1);
+	ZVAL_STR(&enum_case_Staged_value, enum_case_Staged_value_str);
+	zend_enum_add_case_cstr(class_entry, "Staged", &enum_case_Staged_value);
+
+	zval enum_case_Live_value;
+	zend_string *enum_case_Live_value_str = zend_string_init("live", strlen("live"), 1);
+	ZVAL_STR(&enum_case_Live_value, enum_case_Live_value_str);
+	zend_enum_add_case_cstr(class_entry, "Live", &enum_case_Live_value);
+
+	zval enum_case_Deleted_value;
+	zend_string *enum_case_Deleted_value_str = zend_string_init("deleted", strlen("deleted"), 1);
+	ZVAL_STR(&enum_case_Deleted_value, enum_case_Deleted_value_str);
+	zend_enum_add_case_cstr(class_entry, "Deleted", &enum_case_Deleted_value);
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_EventKind(void)
+{
+	zend_class_entry *class_entry = zend_register_internal_enum("Shmd\\EventKind", IS_STRING, class_Shmd_EventKind_methods);
+
+	zval enum_case_Present_value;
+	zend_string *enum_case_Present_value_str = zend_string_init("present", strlen("present"), 1);
+	ZVAL_STR(&enum_case_Present_value, enum_case_Present_value_str);
+	zend_enum_add_case_cstr(class_entry, "Present", &enum_case_Present_value);
+
+	zval enum_case_Ready_value;
+	zend_string *enum_case_Ready_value_str = zend_string_init("ready", strlen("ready"), 1);
+	ZVAL_STR(&enum_case_Ready_value, enum_case_Ready_value_str);
+	zend_enum_add_case_cstr(class_entry, "Ready", &enum_case_Ready_value);
+
+	zval enum_case_Created_value;
+	zend_string *enum_case_Created_value_str = zend_string_init("created", strlen("created"), 1);
+	ZVAL_STR(&enum_case_Created_value, enum_case_Created_value_str);
+	zend_enum_add_case_cstr(class_entry, "Created", &enum_case_Created_value);
+
+	zval enum_case_Published_value;
+	zend_string *enum_case_Published_value_str = zend_string_init("published", strlen("published"), 1);
+	ZVAL_STR(&enum_case_Published_value, enum_case_Published_value_str);
+	zend_enum_add_case_cstr(class_entry, "Published", &enum_case_Published_value);
+
+	zval enum_case_Replaced_value;
+	zend_string *enum_case_Replaced_value_str = zend_string_init("replaced", strlen("replaced"), 1);
+	ZVAL_STR(&enum_case_Replaced_value, enum_case_Replaced_value_str);
+	zend_enum_add_case_cstr(class_entry, "Replaced", &enum_case_Replaced_value);
+
+	zval enum_case_Sealed_value;
+	zend_string *enum_case_Sealed_value_str = zend_string_init("sealed", strlen("sealed"), 1);
+	ZVAL_STR(&enum_case_Sealed_value, enum_case_Sealed_value_str);
+	zend_enum_add_case_cstr(class_entry, "Sealed", &enum_case_Sealed_value);
+
+	zval enum_case_Resized_value;
+	zend_string *enum_case_Resized_value_str = zend_string_init("resized", strlen("resized"), 1);
+	ZVAL_STR(&enum_case_Resized_value, enum_case_Resized_value_str);
+	zend_enum_add_case_cstr(class_entry, "Resized", &enum_case_Resized_value);
+
+	zval enum_case_Changed_value;
+	zend_string *enum_case_Changed_value_str = zend_string_init("changed", strlen("changed"), 1);
+	ZVAL_STR(&enum_case_Changed_value, enum_case_Changed_value_str);
+	zend_enum_add_case_cstr(class_entry, "Changed", &enum_case_Changed_value);
+
+	zval enum_case_Attached_value;
+	zend_string *enum_case_Attached_value_str = zend_string_init("attached", strlen("attached"), 1);
+	ZVAL_STR(&enum_case_Attached_value, enum_case_Attached_value_str);
+	zend_enum_add_case_cstr(class_entry, "Attached", &enum_case_Attached_value);
+
+	zval enum_case_Detached_value;
+	zend_string *enum_case_Detached_value_str = zend_string_init("detached", strlen("detached"), 1);
+	ZVAL_STR(&enum_case_Detached_value, enum_case_Detached_value_str);
+	zend_enum_add_case_cstr(class_entry, "Detached", &enum_case_Detached_value);
+
+	zval enum_case_Deleted_value;
+	zend_string *enum_case_Deleted_value_str = zend_string_init("deleted", strlen("deleted"), 1);
+	ZVAL_STR(&enum_case_Deleted_value, enum_case_Deleted_value_str);
+	zend_enum_add_case_cstr(class_entry, "Deleted", &enum_case_Deleted_value);
+
+	zval enum_case_Expired_value;
+	zend_string *enum_case_Expired_value_str = zend_string_init("expired", strlen("expired"), 1);
+	ZVAL_STR(&enum_case_Expired_value, enum_case_Expired_value_str);
+	zend_enum_add_case_cstr(class_entry, "Expired", &enum_case_Expired_value);
+
+	zval enum_case_Evicted_value;
+	zend_string *enum_case_Evicted_value_str = zend_string_init("evicted", strlen("evicted"), 1);
+	ZVAL_STR(&enum_case_Evicted_value, enum_case_Evicted_value_str);
+	zend_enum_add_case_cstr(class_entry, "Evicted", &enum_case_Evicted_value);
+
+	zval enum_case_Lost_value;
+	zend_string *enum_case_Lost_value_str = zend_string_init("lost", strlen("lost"), 1);
+	ZVAL_STR(&enum_case_Lost_value, enum_case_Lost_value_str);
+	zend_enum_add_case_cstr(class_entry, "Lost", &enum_case_Lost_value);
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_Exception(zend_class_entry *class_entry_RuntimeException)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Shmd", "Exception", class_Shmd_Exception_methods);
+	class_entry = zend_register_internal_class_ex(&ce, class_entry_RuntimeException);
+	class_entry->ce_flags |= ZEND_ACC_NO_DYNAMIC_PROPERTIES;
+
+	zval property_name_default_value;
+	ZVAL_EMPTY_STRING(&property_name_default_value);
+	zend_string *property_name_name = zend_string_init("name", sizeof("name") - 1, 1);
+	zend_declare_typed_property(class_entry, property_name_name, &property_name_default_value, ZEND_ACC_PROTECTED, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_STRING));
+	zend_string_release(property_name_name);
+
+	zval property_parameters_default_value;
+	ZVAL_EMPTY_ARRAY(&property_parameters_default_value);
+	zend_string *property_parameters_name = zend_string_init("parameters", sizeof("parameters") - 1, 1);
+	zend_declare_typed_property(class_entry, property_parameters_name, &property_parameters_default_value, ZEND_ACC_PROTECTED, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_ARRAY));
+	zend_string_release(property_parameters_name);
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_NoSuchSegment(zend_class_entry *class_entry_Shmd_Exception)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Shmd", "NoSuchSegment", class_Shmd_NoSuchSegment_methods);
+	class_entry = zend_register_internal_class_ex(&ce, class_entry_Shmd_Exception);
+	class_entry->ce_flags |= ZEND_ACC_FINAL;
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_SegmentExists(zend_class_entry *class_entry_Shmd_Exception)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Shmd", "SegmentExists", class_Shmd_SegmentExists_methods);
+	class_entry = zend_register_internal_class_ex(&ce, class_entry_Shmd_Exception);
+	class_entry->ce_flags |= ZEND_ACC_FINAL;
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_SizeMismatch(zend_class_entry *class_entry_Shmd_Exception)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Shmd", "SizeMismatch", class_Shmd_SizeMismatch_methods);
+	class_entry = zend_register_internal_class_ex(&ce, class_entry_Shmd_Exception);
+	class_entry->ce_flags |= ZEND_ACC_FINAL;
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_InvalidKey(zend_class_entry *class_entry_Shmd_Exception)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Shmd", "InvalidKey", class_Shmd_InvalidKey_methods);
+	class_entry = zend_register_internal_class_ex(&ce, class_entry_Shmd_Exception);
+	class_entry->ce_flags |= ZEND_ACC_FINAL;
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_InvalidParameter(zend_class_entry *class_entry_Shmd_Exception)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Shmd", "InvalidParameter", class_Shmd_InvalidParameter_methods);
+	class_entry = zend_register_internal_class_ex(&ce, class_entry_Shmd_Exception);
+	class_entry->ce_flags |= ZEND_ACC_FINAL;
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_PermissionDenied(zend_class_entry *class_entry_Shmd_Exception)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Shmd", "PermissionDenied", class_Shmd_PermissionDenied_methods);
+	class_entry = zend_register_internal_class_ex(&ce, class_entry_Shmd_Exception);
+	class_entry->ce_flags |= ZEND_ACC_FINAL;
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_QuotaExceeded(zend_class_entry *class_entry_Shmd_Exception)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Shmd", "QuotaExceeded", class_Shmd_QuotaExceeded_methods);
+	class_entry = zend_register_internal_class_ex(&ce, class_entry_Shmd_Exception);
+	class_entry->ce_flags |= ZEND_ACC_FINAL;
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_OutOfMemory(zend_class_entry *class_entry_Shmd_Exception)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Shmd", "OutOfMemory", class_Shmd_OutOfMemory_methods);
+	class_entry = zend_register_internal_class_ex(&ce, class_entry_Shmd_Exception);
+	class_entry->ce_flags |= ZEND_ACC_FINAL;
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_SegmentSealed(zend_class_entry *class_entry_Shmd_Exception)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Shmd", "SegmentSealed", class_Shmd_SegmentSealed_methods);
+	class_entry = zend_register_internal_class_ex(&ce, class_entry_Shmd_Exception);
+	class_entry->ce_flags |= ZEND_ACC_FINAL;
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_NotSealed(zend_class_entry *class_entry_Shmd_Exception)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Shmd", "NotSealed", class_Shmd_NotSealed_methods);
+	class_entry = zend_register_internal_class_ex(&ce, class_entry_Shmd_Exception);
+	class_entry->ce_flags |= ZEND_ACC_FINAL;
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_NotSealable(zend_class_entry *class_entry_Shmd_Exception)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Shmd", "NotSealable", class_Shmd_NotSealable_methods);
+	class_entry = zend_register_internal_class_ex(&ce, class_entry_Shmd_Exception);
+	class_entry->ce_flags |= ZEND_ACC_FINAL;
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_SegmentBusy(zend_class_entry *class_entry_Shmd_Exception)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Shmd", "SegmentBusy", class_Shmd_SegmentBusy_methods);
+	class_entry = zend_register_internal_class_ex(&ce, class_entry_Shmd_Exception);
+	class_entry->ce_flags |= ZEND_ACC_FINAL;
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_NoLease(zend_class_entry *class_entry_Shmd_Exception)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Shmd", "NoLease", class_Shmd_NoLease_methods);
+	class_entry = zend_register_internal_class_ex(&ce, class_entry_Shmd_Exception);
+	class_entry->ce_flags |= ZEND_ACC_FINAL;
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_CapacityExceeded(zend_class_entry *class_entry_Shmd_Exception)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Shmd", "CapacityExceeded", class_Shmd_CapacityExceeded_methods);
+	class_entry = zend_register_internal_class_ex(&ce, class_entry_Shmd_Exception);
+	class_entry->ce_flags |= ZEND_ACC_FINAL;
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_PlacementUnavailable(zend_class_entry *class_entry_Shmd_Exception)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Shmd", "PlacementUnavailable", class_Shmd_PlacementUnavailable_methods);
+	class_entry = zend_register_internal_class_ex(&ce, class_entry_Shmd_Exception);
+	class_entry->ce_flags |= ZEND_ACC_FINAL;
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_Draining(zend_class_entry *class_entry_Shmd_Exception)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Shmd", "Draining", class_Shmd_Draining_methods);
+	class_entry = zend_register_internal_class_ex(&ce, class_entry_Shmd_Exception);
+	class_entry->ce_flags |= ZEND_ACC_FINAL;
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_ConnectionFailed(zend_class_entry *class_entry_Shmd_Exception)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Shmd", "ConnectionFailed", class_Shmd_ConnectionFailed_methods);
+	class_entry = zend_register_internal_class_ex(&ce, class_entry_Shmd_Exception);
+	class_entry->ce_flags |= ZEND_ACC_FINAL;
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_Disconnected(zend_class_entry *class_entry_Shmd_Exception)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Shmd", "Disconnected", class_Shmd_Disconnected_methods);
+	class_entry = zend_register_internal_class_ex(&ce, class_entry_Shmd_Exception);
+	class_entry->ce_flags |= ZEND_ACC_FINAL;
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_NotWritable(zend_class_entry *class_entry_Shmd_Exception)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Shmd", "NotWritable", class_Shmd_NotWritable_methods);
+	class_entry = zend_register_internal_class_ex(&ce, class_entry_Shmd_Exception);
+	class_entry->ce_flags |= ZEND_ACC_FINAL;
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_Closed(zend_class_entry *class_entry_Shmd_Exception)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Shmd", "Closed", class_Shmd_Closed_methods);
+	class_entry = zend_register_internal_class_ex(&ce, class_entry_Shmd_Exception);
+	class_entry->ce_flags |= ZEND_ACC_FINAL;
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_AclEntry(void)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Shmd", "AclEntry", class_Shmd_AclEntry_methods);
+	class_entry = zend_register_internal_class_ex(&ce, NULL);
+	class_entry->ce_flags |= ZEND_ACC_FINAL|ZEND_ACC_NO_DYNAMIC_PROPERTIES|ZEND_ACC_NOT_SERIALIZABLE;
+
+	zval property_uid_default_value;
+	ZVAL_UNDEF(&property_uid_default_value);
+	zend_string *property_uid_name = zend_string_init("uid", sizeof("uid") - 1, 1);
+	zend_declare_typed_property(class_entry, property_uid_name, &property_uid_default_value, ZEND_ACC_PUBLIC|ZEND_ACC_READONLY, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_LONG|MAY_BE_NULL));
+	zend_string_release(property_uid_name);
+
+	zval property_gid_default_value;
+	ZVAL_UNDEF(&property_gid_default_value);
+	zend_string *property_gid_name = zend_string_init("gid", sizeof("gid") - 1, 1);
+	zend_declare_typed_property(class_entry, property_gid_name, &property_gid_default_value, ZEND_ACC_PUBLIC|ZEND_ACC_READONLY, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_LONG|MAY_BE_NULL));
+	zend_string_release(property_gid_name);
+
+	zend_string *property_access_class_Shmd_Access = zend_string_init("Shmd\\Access", sizeof("Shmd\\Access")-1, 1);
+	zval property_access_default_value;
+	ZVAL_UNDEF(&property_access_default_value);
+	zend_string *property_access_name = zend_string_init("access", sizeof("access") - 1, 1);
+	zend_declare_typed_property(class_entry, property_access_name, &property_access_default_value, ZEND_ACC_PUBLIC|ZEND_ACC_READONLY, NULL, (zend_type) ZEND_TYPE_INIT_CLASS(property_access_class_Shmd_Access, 0, 0));
+	zend_string_release(property_access_name);
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_SegmentInfo(zend_class_entry *class_entry_JsonSerializable)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Shmd", "SegmentInfo", class_Shmd_SegmentInfo_methods);
+	class_entry = zend_register_internal_class_ex(&ce, NULL);
+	class_entry->ce_flags |= ZEND_ACC_FINAL|ZEND_ACC_NO_DYNAMIC_PROPERTIES|ZEND_ACC_NOT_SERIALIZABLE;
+	zend_class_implements(class_entry, 1, class_entry_JsonSerializable);
+
+	zval property_id_default_value;
+	ZVAL_UNDEF(&property_id_default_value);
+	zend_string *property_id_name = zend_string_init("id", sizeof("id") - 1, 1);
+	zend_declare_typed_property(class_entry, property_id_name, &property_id_default_value, ZEND_ACC_PUBLIC|ZEND_ACC_READONLY, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_LONG));
+	zend_string_release(property_id_name);
+
+	zval property_key_default_value;
+	ZVAL_UNDEF(&property_key_default_value);
+	zend_string *property_key_name = zend_string_init("key", sizeof("key") - 1, 1);
+	zend_declare_typed_property(class_entry, property_key_name, &property_key_default_value, ZEND_ACC_PUBLIC|ZEND_ACC_READONLY, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_STRING|MAY_BE_NULL));
+	zend_string_release(property_key_name);
+
+	zval property_sizeBytes_default_value;
+	ZVAL_UNDEF(&property_sizeBytes_default_value);
+	zend_string *property_sizeBytes_name = zend_string_init("sizeBytes", sizeof("sizeBytes") - 1, 1);
+	zend_declare_typed_property(class_entry, property_sizeBytes_name, &property_sizeBytes_default_value, ZEND_ACC_PUBLIC|ZEND_ACC_READONLY, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_LONG));
+	zend_string_release(property_sizeBytes_name);
+
+	zval property_mode_default_value;
+	ZVAL_UNDEF(&property_mode_default_value);
+	zend_string *property_mode_name = zend_string_init("mode", sizeof("mode") - 1, 1);
+	zend_declare_typed_property(class_entry, property_mode_name, &property_mode_default_value, ZEND_ACC_PUBLIC|ZEND_ACC_READONLY, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_LONG));
+	zend_string_release(property_mode_name);
+
+	zval property_ownerUid_default_value;
+	ZVAL_UNDEF(&property_ownerUid_default_value);
+	zend_string *property_ownerUid_name = zend_string_init("ownerUid", sizeof("ownerUid") - 1, 1);
+	zend_declare_typed_property(class_entry, property_ownerUid_name, &property_ownerUid_default_value, ZEND_ACC_PUBLIC|ZEND_ACC_READONLY, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_LONG));
+	zend_string_release(property_ownerUid_name);
+
+	zval property_ownerGid_default_value;
+	ZVAL_UNDEF(&property_ownerGid_default_value);
+	zend_string *property_ownerGid_name = zend_string_init("ownerGid", sizeof("ownerGid") - 1, 1);
+	zend_declare_typed_property(class_entry, property_ownerGid_name, &property_ownerGid_default_value, ZEND_ACC_PUBLIC|ZEND_ACC_READONLY, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_LONG));
+	zend_string_release(property_ownerGid_name);
+
+	zval property_creatorUid_default_value;
+	ZVAL_UNDEF(&property_creatorUid_default_value);
+	zend_string *property_creatorUid_name = zend_string_init("creatorUid", sizeof("creatorUid") - 1, 1);
+	zend_declare_typed_property(class_entry, property_creatorUid_name, &property_creatorUid_default_value, ZEND_ACC_PUBLIC|ZEND_ACC_READONLY, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_LONG));
+	zend_string_release(property_creatorUid_name);
+
+	zval property_creatorGid_default_value;
+	ZVAL_UNDEF(&property_creatorGid_default_value);
+	zend_string *property_creatorGid_name = zend_string_init("creatorGid", sizeof("creatorGid") - 1, 1);
+	zend_declare_typed_property(class_entry, property_creatorGid_name, &property_creatorGid_default_value, ZEND_ACC_PUBLIC|ZEND_ACC_READONLY, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_LONG));
+	zend_string_release(property_creatorGid_name);
+
+	zval property_creatorPid_default_value;
+	ZVAL_UNDEF(&property_creatorPid_default_value);
+	zend_string *property_creatorPid_name = zend_string_init("creatorPid", sizeof("creatorPid") - 1, 1);
+	zend_declare_typed_property(class_entry, property_creatorPid_name, &property_creatorPid_default_value, ZEND_ACC_PUBLIC|ZEND_ACC_READONLY, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_LONG));
+	zend_string_release(property_creatorPid_name);
+
+	zend_string *property_state_class_Shmd_State = zend_string_init("Shmd\\State", sizeof("Shmd\\State")-1, 1);
+	zval property_state_default_value;
+	ZVAL_UNDEF(&property_state_default_value);
+	zend_string *property_state_name = zend_string_init("state", sizeof("state") - 1, 1);
+	zend_declare_typed_property(class_entry, property_state_name, &property_state_default_value, ZEND_ACC_PUBLIC|ZEND_ACC_READONLY, NULL, (zend_type) ZEND_TYPE_INIT_CLASS(property_state_class_Shmd_State, 0, 0));
+	zend_string_release(property_state_name);
+
+	zval property_sealed_default_value;
+	ZVAL_UNDEF(&property_sealed_default_value);
+	zend_string *property_sealed_name = zend_string_init("sealed", sizeof("sealed") - 1, 1);
+	zend_declare_typed_property(class_entry, property_sealed_name, &property_sealed_default_value, ZEND_ACC_PUBLIC|ZEND_ACC_READONLY, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_BOOL));
+	zend_string_release(property_sealed_name);
+
+	zval property_attachments_default_value;
+	ZVAL_UNDEF(&property_attachments_default_value);
+	zend_string *property_attachments_name = zend_string_init("attachments", sizeof("attachments") - 1, 1);
+	zend_declare_typed_property(class_entry, property_attachments_name, &property_attachments_default_value, ZEND_ACC_PUBLIC|ZEND_ACC_READONLY, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_LONG));
+	zend_string_release(property_attachments_name);
+
+	zval property_createdUsec_default_value;
+	ZVAL_UNDEF(&property_createdUsec_default_value);
+	zend_string *property_createdUsec_name = zend_string_init("createdUsec", sizeof("createdUsec") - 1, 1);
+	zend_declare_typed_property(class_entry, property_createdUsec_name, &property_createdUsec_default_value, ZEND_ACC_PUBLIC|ZEND_ACC_READONLY, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_LONG));
+	zend_string_release(property_createdUsec_name);
+
+	zval property_attachedUsec_default_value;
+	ZVAL_UNDEF(&property_attachedUsec_default_value);
+	zend_string *property_attachedUsec_name = zend_string_init("attachedUsec", sizeof("attachedUsec") - 1, 1);
+	zend_declare_typed_property(class_entry, property_attachedUsec_name, &property_attachedUsec_default_value, ZEND_ACC_PUBLIC|ZEND_ACC_READONLY, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_LONG|MAY_BE_NULL));
+	zend_string_release(property_attachedUsec_name);
+
+	zval property_detachedUsec_default_value;
+	ZVAL_UNDEF(&property_detachedUsec_default_value);
+	zend_string *property_detachedUsec_name = zend_string_init("detachedUsec", sizeof("detachedUsec") - 1, 1);
+	zend_declare_typed_property(class_entry, property_detachedUsec_name, &property_detachedUsec_default_value, ZEND_ACC_PUBLIC|ZEND_ACC_READONLY, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_LONG|MAY_BE_NULL));
+	zend_string_release(property_detachedUsec_name);
+
+	zval property_changedUsec_default_value;
+	ZVAL_UNDEF(&property_changedUsec_default_value);
+	zend_string *property_changedUsec_name = zend_string_init("changedUsec", sizeof("changedUsec") - 1, 1);
+	zend_declare_typed_property(class_entry, property_changedUsec_name, &property_changedUsec_default_value, ZEND_ACC_PUBLIC|ZEND_ACC_READONLY, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_LONG));
+	zend_string_release(property_changedUsec_name);
+
+	zval property_expiresUsec_default_value;
+	ZVAL_UNDEF(&property_expiresUsec_default_value);
+	zend_string *property_expiresUsec_name = zend_string_init("expiresUsec", sizeof("expiresUsec") - 1, 1);
+	zend_declare_typed_property(class_entry, property_expiresUsec_name, &property_expiresUsec_default_value, ZEND_ACC_PUBLIC|ZEND_ACC_READONLY, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_LONG|MAY_BE_NULL));
+	zend_string_release(property_expiresUsec_name);
+
+	zval property_evictable_default_value;
+	ZVAL_UNDEF(&property_evictable_default_value);
+	zend_string *property_evictable_name = zend_string_init("evictable", sizeof("evictable") - 1, 1);
+	zend_declare_typed_property(class_entry, property_evictable_name, &property_evictable_default_value, ZEND_ACC_PUBLIC|ZEND_ACC_READONLY, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_BOOL));
+	zend_string_release(property_evictable_name);
+
+	zval property_labels_default_value;
+	ZVAL_UNDEF(&property_labels_default_value);
+	zend_string *property_labels_name = zend_string_init("labels", sizeof("labels") - 1, 1);
+	zend_declare_typed_property(class_entry, property_labels_name, &property_labels_default_value, ZEND_ACC_PUBLIC|ZEND_ACC_READONLY, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_ARRAY));
+	zend_string_release(property_labels_name);
+
+	zend_string *property_lifetime_class_Shmd_Lifetime = zend_string_init("Shmd\\Lifetime", sizeof("Shmd\\Lifetime")-1, 1);
+	zval property_lifetime_default_value;
+	ZVAL_UNDEF(&property_lifetime_default_value);
+	zend_string *property_lifetime_name = zend_string_init("lifetime", sizeof("lifetime") - 1, 1);
+	zend_declare_typed_property(class_entry, property_lifetime_name, &property_lifetime_default_value, ZEND_ACC_PUBLIC|ZEND_ACC_READONLY, NULL, (zend_type) ZEND_TYPE_INIT_CLASS(property_lifetime_class_Shmd_Lifetime, 0, 0));
+	zend_string_release(property_lifetime_name);
+
+	zval property_leaseUsec_default_value;
+	ZVAL_UNDEF(&property_leaseUsec_default_value);
+	zend_string *property_leaseUsec_name = zend_string_init("leaseUsec", sizeof("leaseUsec") - 1, 1);
+	zend_declare_typed_property(class_entry, property_leaseUsec_name, &property_leaseUsec_default_value, ZEND_ACC_PUBLIC|ZEND_ACC_READONLY, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_LONG|MAY_BE_NULL));
+	zend_string_release(property_leaseUsec_name);
+
+	zval property_acl_default_value;
+	ZVAL_UNDEF(&property_acl_default_value);
+	zend_string *property_acl_name = zend_string_init("acl", sizeof("acl") - 1, 1);
+	zend_declare_typed_property(class_entry, property_acl_name, &property_acl_default_value, ZEND_ACC_PUBLIC|ZEND_ACC_READONLY, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_ARRAY));
+	zend_string_release(property_acl_name);
+
+	zval property_capacityBytes_default_value;
+	ZVAL_UNDEF(&property_capacityBytes_default_value);
+	zend_string *property_capacityBytes_name = zend_string_init("capacityBytes", sizeof("capacityBytes") - 1, 1);
+	zend_declare_typed_property(class_entry, property_capacityBytes_name, &property_capacityBytes_default_value, ZEND_ACC_PUBLIC|ZEND_ACC_READONLY, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_LONG));
+	zend_string_release(property_capacityBytes_name);
+
+	zend_string *property_hugePages_class_Shmd_HugePages = zend_string_init("Shmd\\HugePages", sizeof("Shmd\\HugePages")-1, 1);
+	zval property_hugePages_default_value;
+	ZVAL_UNDEF(&property_hugePages_default_value);
+	zend_string *property_hugePages_name = zend_string_init("hugePages", sizeof("hugePages") - 1, 1);
+	zend_declare_typed_property(class_entry, property_hugePages_name, &property_hugePages_default_value, ZEND_ACC_PUBLIC|ZEND_ACC_READONLY, NULL, (zend_type) ZEND_TYPE_INIT_CLASS(property_hugePages_class_Shmd_HugePages, 0, 0));
+	zend_string_release(property_hugePages_name);
+
+	zval property_numaNodes_default_value;
+	ZVAL_UNDEF(&property_numaNodes_default_value);
+	zend_string *property_numaNodes_name = zend_string_init("numaNodes", sizeof("numaNodes") - 1, 1);
+	zend_declare_typed_property(class_entry, property_numaNodes_name, &property_numaNodes_default_value, ZEND_ACC_PUBLIC|ZEND_ACC_READONLY, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_ARRAY));
+	zend_string_release(property_numaNodes_name);
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_NewSegment(void)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Shmd", "NewSegment", class_Shmd_NewSegment_methods);
+	class_entry = zend_register_internal_class_ex(&ce, NULL);
+	class_entry->ce_flags |= ZEND_ACC_FINAL|ZEND_ACC_NO_DYNAMIC_PROPERTIES|ZEND_ACC_NOT_SERIALIZABLE;
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_Client(void)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Shmd", "Client", class_Shmd_Client_methods);
+	class_entry = zend_register_internal_class_ex(&ce, NULL);
+	class_entry->ce_flags |= ZEND_ACC_FINAL|ZEND_ACC_NO_DYNAMIC_PROPERTIES|ZEND_ACC_NOT_SERIALIZABLE;
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_Segment(void)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Shmd", "Segment", class_Shmd_Segment_methods);
+	class_entry = zend_register_internal_class_ex(&ce, NULL);
+	class_entry->ce_flags |= ZEND_ACC_FINAL|ZEND_ACC_NO_DYNAMIC_PROPERTIES|ZEND_ACC_NOT_SERIALIZABLE;
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_Event(void)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Shmd", "Event", class_Shmd_Event_methods);
+	class_entry = zend_register_internal_class_ex(&ce, NULL);
+	class_entry->ce_flags |= ZEND_ACC_FINAL|ZEND_ACC_NO_DYNAMIC_PROPERTIES|ZEND_ACC_NOT_SERIALIZABLE;
+
+	zend_string *property_kind_class_Shmd_EventKind = zend_string_init("Shmd\\EventKind", sizeof("Shmd\\EventKind")-1, 1);
+	zval property_kind_default_value;
+	ZVAL_UNDEF(&property_kind_default_value);
+	zend_string *property_kind_name = zend_string_init("kind", sizeof("kind") - 1, 1);
+	zend_declare_typed_property(class_entry, property_kind_name, &property_kind_default_value, ZEND_ACC_PUBLIC|ZEND_ACC_READONLY, NULL, (zend_type) ZEND_TYPE_INIT_CLASS(property_kind_class_Shmd_EventKind, 0, 0));
+	zend_string_release(property_kind_name);
+
+	zend_string *property_segment_class_Shmd_SegmentInfo = zend_string_init("Shmd\\SegmentInfo", sizeof("Shmd\\SegmentInfo")-1, 1);
+	zval property_segment_default_value;
+	ZVAL_UNDEF(&property_segment_default_value);
+	zend_string *property_segment_name = zend_string_init("segment", sizeof("segment") - 1, 1);
+	zend_declare_typed_property(class_entry, property_segment_name, &property_segment_default_value, ZEND_ACC_PUBLIC|ZEND_ACC_READONLY, NULL, (zend_type) ZEND_TYPE_INIT_CLASS(property_segment_class_Shmd_SegmentInfo, 0, MAY_BE_NULL));
+	zend_string_release(property_segment_name);
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_Watch(zend_class_entry *class_entry_IteratorAggregate)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Shmd", "Watch", class_Shmd_Watch_methods);
+	class_entry = zend_register_internal_class_ex(&ce, NULL);
+	class_entry->ce_flags |= ZEND_ACC_FINAL|ZEND_ACC_NO_DYNAMIC_PROPERTIES|ZEND_ACC_NOT_SERIALIZABLE;
+	zend_class_implements(class_entry, 1, class_entry_IteratorAggregate);
+
+	return class_entry;
+}
