@@ -84,6 +84,9 @@ ZEND_METHOD(Shmd_Client, getSocketPath) {
 
 /* ---- Creating ---- */
 
+/* Segments that shmd_create_many() makes in one trip. */
+#define MOST_AT_ONCE 250
+
 ZEND_METHOD(Shmd_Client, create) {
     php_shmd_creation creation;
     if (!php_shmd_creation_from(INTERNAL_FUNCTION_PARAM_PASSTHRU, &creation)) RETURN_THROWS();
@@ -142,8 +145,12 @@ ZEND_METHOD(Shmd_Client, createMany) {
     ZEND_PARSE_PARAMETERS_START(1, 1)
         Z_PARAM_ARRAY_HT(given)
     ZEND_PARSE_PARAMETERS_END();
-    CONNECTED(client);
     uint32_t count = zend_hash_num_elements(given);
+    if (count < 1 || count > MOST_AT_ONCE) {
+        zend_argument_value_error(1, "must have 1 to %d elements, it has %u", MOST_AT_ONCE, count);
+        RETURN_THROWS();
+    }
+    CONNECTED(client);
     shmd_create_request *requests = safe_emalloc(count, sizeof *requests, 1);
     shmd_segment **segments = safe_emalloc(count, sizeof *segments, 1);
     if (requests_from(requests, given)) {

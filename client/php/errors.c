@@ -93,9 +93,6 @@ void php_shmd_exception_for_code(zval *out, int code, const char *key) {
     switch (-code) {
         case ENOENT:
         case EROFS:
-            add_assoc_string(&parameters, "key", key);
-            add_assoc_null(&parameters, "id");
-            break;
         case EINVAL:
             add_assoc_string(&parameters, "key", key);
             break;

@@ -90,6 +90,17 @@ ZEND_METHOD(Shmd_AclEntry, group) {
     new_acl_entry(INTERNAL_FUNCTION_PARAM_PASSTHRU, SHMD_ACL_GROUP);
 }
 
+ZEND_METHOD(Shmd_AclEntry, jsonSerialize) {
+    shmd_acl_entry entry;
+    zval access;
+    ZEND_PARSE_PARAMETERS_NONE();
+    array_init(return_value);
+    if (!php_shmd_acl_entry(Z_OBJ_P(ZEND_THIS), &entry)) return;
+    add_assoc_long(return_value, entry.kind == SHMD_ACL_USER ? "uid" : "gid", entry.id);
+    php_shmd_enum_case(PHP_SHMD_ACCESS, entry.access, &access);
+    add_assoc_zval(return_value, "access", &access);
+}
+
 /* ---- SegmentInfo ---- */
 
 static void set_time(zval *property, int64_t usec) {

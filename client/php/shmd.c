@@ -79,7 +79,7 @@ static PHP_MINIT_FUNCTION(shmd) {
     REGISTER_INI_ENTRIES();
     register_enums();
     register_exceptions();
-    zend_class_entry *acl_entry = register_class_Shmd_AclEntry();
+    zend_class_entry *acl_entry = register_class_Shmd_AclEntry(php_json_serializable_ce);
     php_shmd_info_register(acl_entry, register_class_Shmd_SegmentInfo(php_json_serializable_ce));
     php_shmd_new_segment_register(register_class_Shmd_NewSegment());
     php_shmd_client_register(register_class_Shmd_Client());

@@ -176,7 +176,7 @@ final class Closed extends Exception {}
  * @strict-properties
  * @not-serializable
  */
-final class AclEntry
+final class AclEntry implements \JsonSerializable
 {
     /** Null when it is for a group. */
     public readonly ?int $uid;
@@ -189,6 +189,8 @@ final class AclEntry
     public static function user(int $uid, Access $access): AclEntry {}
 
     public static function group(int $gid, Access $access): AclEntry {}
+
+    public function jsonSerialize(): array {}
 }
 
 /**

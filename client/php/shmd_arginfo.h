@@ -1,5 +1,5 @@
 /* This is a generated file, edit the .stub.php file instead.
- * Stub hash: f1d117a5c7acdba77d5eb1ce3a9db4fdf3280339 */
+ * Stub hash: acd8fcd55186fbdd0941a8c273311c3c07043849 */
 
 ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_Shmd_version, 0, 0, IS_STRING, 0)
 ZEND_END_ARG_INFO()
@@ -25,6 +25,8 @@ ZEND_BEGIN_ARG_WITH_RETURN_OBJ_INFO_EX(arginfo_class_Shmd_AclEntry_group, 0, 2, 
 	ZEND_ARG_TYPE_INFO(0, gid, IS_LONG, 0)
 	ZEND_ARG_OBJ_INFO(0, access, Shmd\\Access, 0)
 ZEND_END_ARG_INFO()
+
+#define arginfo_class_Shmd_AclEntry_jsonSerialize arginfo_class_Shmd_Exception_getParameters
 
 #define arginfo_class_Shmd_SegmentInfo___construct arginfo_class_Shmd_AclEntry___construct
 
@@ -218,6 +220,7 @@ ZEND_METHOD(Shmd_Exception, getParameters);
 ZEND_METHOD(Shmd_AclEntry, __construct);
 ZEND_METHOD(Shmd_AclEntry, user);
 ZEND_METHOD(Shmd_AclEntry, group);
+ZEND_METHOD(Shmd_AclEntry, jsonSerialize);
 ZEND_METHOD(Shmd_SegmentInfo, __construct);
 ZEND_METHOD(Shmd_SegmentInfo, jsonSerialize);
 ZEND_METHOD(Shmd_NewSegment, __construct);
@@ -414,6 +417,7 @@ static const zend_function_entry class_Shmd_AclEntry_methods[] = {
 	ZEND_ME(Shmd_AclEntry, __construct, arginfo_class_Shmd_AclEntry___construct, ZEND_ACC_PRIVATE)
 	ZEND_ME(Shmd_AclEntry, user, arginfo_class_Shmd_AclEntry_user, ZEND_ACC_PUBLIC|ZEND_ACC_STATIC)
 	ZEND_ME(Shmd_AclEntry, group, arginfo_class_Shmd_AclEntry_group, ZEND_ACC_PUBLIC|ZEND_ACC_STATIC)
+	ZEND_ME(Shmd_AclEntry, jsonSerialize, arginfo_class_Shmd_AclEntry_jsonSerialize, ZEND_ACC_PUBLIC)
 	ZEND_FE_END
 };
 
@@ -940,13 +944,14 @@ static zend_class_entry *register_class_Shmd_Closed(zend_class_entry *class_entr
 	return class_entry;
 }
 
-static zend_class_entry *register_class_Shmd_AclEntry(void)
+static zend_class_entry *register_class_Shmd_AclEntry(zend_class_entry *class_entry_JsonSerializable)
 {
 	zend_class_entry ce, *class_entry;
 
 	INIT_NS_CLASS_ENTRY(ce, "Shmd", "AclEntry", class_Shmd_AclEntry_methods);
 	class_entry = zend_register_internal_class_ex(&ce, NULL);
 	class_entry->ce_flags |= ZEND_ACC_FINAL|ZEND_ACC_NO_DYNAMIC_PROPERTIES|ZEND_ACC_NOT_SERIALIZABLE;
+	zend_class_implements(class_entry, 1, class_entry_JsonSerializable);
 
 	zval property_uid_default_value;
 	ZVAL_UNDEF(&property_uid_default_value);
