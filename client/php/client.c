@@ -461,6 +461,10 @@ static void call(INTERNAL_FUNCTION_PARAMETERS, any_call make) {
     ZEND_PARSE_PARAMETERS_END();
     CONNECTED(client);
     smart_str json = {0};
+    if (parameters && zend_hash_num_elements(Z_ARRVAL_P(parameters)) > 0 && zend_array_is_list(Z_ARRVAL_P(parameters))) {
+        zend_argument_value_error(2, "must have the names of parameters as its keys");
+        RETURN_THROWS();
+    }
     if (parameters && zend_hash_num_elements(Z_ARRVAL_P(parameters)) > 0) {
         if (php_json_encode(&json, parameters, PHP_JSON_UNESCAPED_SLASHES) == FAILURE || !json.s) {
             smart_str_free(&json);
