@@ -22,7 +22,8 @@ void php_shmd_connections_end(zend_shmd_globals *globals) {
 
 /* What libshmd will look for when it is given no path, as far as the process can change it. */
 static const char *searched(bool control) {
-    const char *named = getenv(control ? "SHMD_CONTROL_SOCKET" : "SHMD_SOCKET");
+    const char *named = control ? getenv("SHMD_CONTROL_SOCKET") : NULL;
+    if (!named || !*named) named = getenv("SHMD_SOCKET");
     return named ? named : "";
 }
 

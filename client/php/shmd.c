@@ -16,7 +16,7 @@
 ZEND_DECLARE_MODULE_GLOBALS(shmd)
 
 PHP_INI_BEGIN()
-    STD_PHP_INI_ENTRY("shmd.socket", "", PHP_INI_SYSTEM | PHP_INI_PERDIR, OnUpdateString, socket, zend_shmd_globals,
+    STD_PHP_INI_ENTRY("shmd.socket", "", PHP_INI_SYSTEM, OnUpdateString, socket, zend_shmd_globals,
                       shmd_globals)
     STD_PHP_INI_BOOLEAN("shmd.shmop", "1", PHP_INI_SYSTEM, OnUpdateBool, shmop, zend_shmd_globals, shmd_globals)
 PHP_INI_END()

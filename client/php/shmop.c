@@ -5,9 +5,10 @@
 #include "php_shmd.h"
 
 #include "ext/standard/info.h"
-#include "sysv_calls.h"
 
 #include <errno.h>
+#include <shmd/sysv.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "shmop_arginfo.h"
@@ -38,7 +39,7 @@ static zend_object *shmop_create(zend_class_entry *ce) {
 
 static void shmop_free(zend_object *object) {
     shmop_object *self = shmop_of(object);
-    if (self->address) sysv_shmdt(self->address);
+    if (self->address) shmd_shmdt(self->address);
     zend_object_std_dtor(object);
 }
 
@@ -48,6 +49,16 @@ static zend_function *shmop_constructor(zend_object *object) {
 }
 
 /* ---- Opening ---- */
+
+/* The System V calls look for the socket in the environment, when they connect. */
+static void name_socket(void) {
+    const char *wished = SHMD_G(socket);
+    if (!wished || !*wished) return;
+    tsrm_env_lock();
+    const char *named = getenv("SHMD_SOCKET");
+    if (!named || strcmp(named, wished) != 0) setenv("SHMD_SOCKET", wished, 1);
+    tsrm_env_unlock();
+}
 
 /* The warning for a call that has just set errno. */
 static bool warn(const char *what) {
@@ -62,14 +73,15 @@ static bool attach(shmop_object *self, key_t key, int flags) {
         zend_argument_value_error(4, "must be greater than 0 for the \"c\" and \"n\" access modes");
         return false;
     }
-    self->id = sysv_shmget(key, (size_t)self->size, flags);
+    name_socket();
+    self->id = shmd_shmget(key, (size_t)self->size, flags);
     if (self->id == -1) return warn("attach or create shared memory segment");
-    if (sysv_shmctl(self->id, IPC_STAT, &description) != 0) return warn("get shared memory segment information");
+    if (shmd_shmctl(self->id, IPC_STAT, &description) != 0) return warn("get shared memory segment information");
     if (description.shm_segsz > ZEND_LONG_MAX) {
         zend_argument_value_error(4, "is too large");
         return false;
     }
-    void *address = sysv_shmat(self->id, NULL, self->read_only ? SHM_RDONLY : 0);
+    void *address = shmd_shmat(self->id, NULL, self->read_only ? SHM_RDONLY : 0);
     if (address == (void *)-1) return warn("attach to shared memory segment");
     self->address = address;
     self->size = (zend_long)description.shm_segsz;
@@ -107,10 +119,14 @@ ZEND_FUNCTION(shmop_open) {
         Z_PARAM_LONG(size)
     ZEND_PARSE_PARAMETERS_END();
 
+    if (ZSTR_LEN(mode) != 1) {
+        zend_argument_value_error(2, "must be a valid access mode");
+        RETURN_THROWS();
+    }
     object_init_ex(return_value, shmop_ce);
     shmop_object *self = shmop_of(Z_OBJ_P(return_value));
     int flags = (int)permissions;
-    if (ZSTR_LEN(mode) != 1 || !take_mode(self, *ZSTR_VAL(mode), size, &flags)) {
+    if (!take_mode(self, *ZSTR_VAL(mode), size, &flags)) {
         zend_argument_value_error(2, "must be a valid access mode");
     } else if (attach(self, (key_t)key, flags)) {
         return;
@@ -185,7 +201,7 @@ ZEND_FUNCTION(shmop_delete) {
     ZEND_PARSE_PARAMETERS_START(1, 1)
         Z_PARAM_OBJ_OF_CLASS(object, shmop_ce)
     ZEND_PARSE_PARAMETERS_END();
-    if (sysv_shmctl(shmop_of(object)->id, IPC_RMID, NULL) != 0) {
+    if (shmd_shmctl(shmop_of(object)->id, IPC_RMID, NULL) != 0) {
         php_error_docref(NULL, E_WARNING, "Can't mark segment for deletion (are you the owner?)");
         RETURN_FALSE;
     }
