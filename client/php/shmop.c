@@ -68,7 +68,7 @@ static bool warn(const char *what) {
 
 /* flags: of shmget(2). size: 0 for one that exists. */
 static bool attach(shmop_object *self, key_t key, int flags) {
-    struct shmid_ds description;
+    struct shmid_ds description = {0};
     if (flags & IPC_CREAT && self->size < 1) {
         zend_argument_value_error(4, "must be greater than 0 for the \"c\" and \"n\" access modes");
         return false;

@@ -7,6 +7,7 @@ posix
 <?php
 require __DIR__ . "/fpm.inc";
 if ($why = fpm_obstacle()) die("skip $why");
+if (getenv("USE_ZEND_ALLOC") === "0") die("skip valgrind cannot follow a program to another user");
 if (!file_exists(PHP_EXTENSION_DIR . "/opcache.so")) die("skip opcache is not there");
 ?>
 --FILE--

@@ -14,7 +14,7 @@ chmod($daemon->directory, 0755);
 
 function output(string $socket, string ...$settings): string
 {
-    $command = [PHP_BINARY, "-n", "-d", "error_reporting=-1", "-d", "display_errors=1", "-d", "html_errors=0", "-d", "log_errors=0",
+    $command = [PHP_BINARY, "-n", "-d", "error_reporting=-1", "-d", "display_errors=1", "-d", "html_errors=0", "-d", "log_errors=0", "-d", "pcre.jit=0",
                 "-d", "extension=" . PHP_EXTENSION_DIR . "/posix.so"];
     foreach ($settings as $setting) array_push($command, "-d", $setting);
     array_push($command, __DIR__ . "/shmop_calls.inc", (string)(0x20000000 + getmypid() * 256));

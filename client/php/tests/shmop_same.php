@@ -1,0 +1,26 @@
+<?php
+require __DIR__ . "/daemon.inc";
+$daemon = new Daemon;
+chmod($daemon->directory, 0755);
+
+function output(string $socket, string ...$settings): string
+{
+    $command = [PHP_BINARY, "-n", "-d", "error_reporting=-1", "-d", "display_errors=1", "-d", "html_errors=0", "-d", "log_errors=0",
+                "-d", "extension=" . PHP_EXTENSION_DIR . "/posix.so"];
+    foreach ($settings as $setting) array_push($command, "-d", $setting);
+    array_push($command, __DIR__ . "/shmop_calls.inc", (string)(0x20000000 + getmypid() * 256));
+    $process = proc_open($command, [["file", "/dev/null", "r"], ["pipe", "w"], ["redirect", 1]], $pipes, null,
+                         ["SHMD_SOCKET" => $socket] + getenv());
+    $output = stream_get_contents($pipes[1]);
+    return $output . "exit " . proc_close($process) . "\n";
+}
+
+$kernel = output("/nonexistent", "extension=" . PHP_EXTENSION_DIR . "/shmop.so");
+$shmd = output($daemon->socket, "extension=" . ini_get("extension_dir") . "/shmd.so");
+file_put_contents("$daemon->directory/kernel", $kernel);
+file_put_contents("$daemon->directory/shmd", $shmd);
+var_dump($kernel === $shmd, substr_count($kernel, "\n") > 500);
+if ($kernel !== $shmd) passthru("diff $daemon->directory/kernel $daemon->directory/shmd");
+// The one was served by the kernel and the other by the daemon.
+var_dump(array_map(fn($info) => $info->key, (new Shmd\Client($daemon->socket))->list()), str_ends_with($shmd, "exit 0\n"));
+?>
