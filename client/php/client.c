@@ -400,7 +400,7 @@ ZEND_METHOD(Shmd_Client, resize) {
         Z_PARAM_OPTIONAL
         Z_PARAM_LONG_OR_NULL(id, no_id)
     ZEND_PARSE_PARAMETERS_END();
-    if (!php_shmd_in_range(size, 1, PHP_SHMD_MOST_BYTES, 2)) RETURN_THROWS();
+    if (!php_shmd_in_range(size, 0, PHP_SHMD_MOST_BYTES, 2)) RETURN_THROWS();
     CONNECTED(client);
     php_shmd_target target;
     if (!php_shmd_target_from(&target, text, number, no_key, id, no_id)) RETURN_THROWS();

@@ -4,7 +4,7 @@
 zend_class_entry *php_shmd_new_segment_ce;
 
 static bool numbers_fit(php_shmd_creation *creation, zend_long mode, zend_long capacity) {
-    return php_shmd_in_range(creation->size, 1, PHP_SHMD_MOST_BYTES, 2) && php_shmd_in_range(mode, 0, 0777, 3) &&
+    return php_shmd_in_range(creation->size, 0, PHP_SHMD_MOST_BYTES, 2) && php_shmd_in_range(mode, 0, 0777, 3) &&
            php_shmd_in_range(creation->options.lease_usec, 0, PHP_SHMD_MOST_BYTES, 10) &&
            php_shmd_in_range(capacity, 0, PHP_SHMD_MOST_BYTES, 14);
 }
@@ -83,6 +83,7 @@ void php_shmd_creation_free(php_shmd_creation *creation) {
 /* ---- NewSegment ---- */
 
 typedef struct {
+    bool constructed;
     php_shmd_creation creation;
     zend_object std;
 } new_segment;
@@ -116,14 +117,15 @@ void php_shmd_new_segment_register(zend_class_entry *ce) {
 }
 
 const php_shmd_creation *php_shmd_new_segment(zend_object *object) {
-    const php_shmd_creation *creation = &new_segment_of(object)->creation;
-    return creation->size == 0 ? NULL : creation;
+    const new_segment *self = new_segment_of(object);
+    return self->constructed ? &self->creation : NULL;
 }
 
 ZEND_METHOD(Shmd_NewSegment, __construct) {
     php_shmd_creation creation;
     if (!php_shmd_creation_from(INTERNAL_FUNCTION_PARAM_PASSTHRU, &creation)) RETURN_THROWS();
-    php_shmd_creation *own = &new_segment_of(Z_OBJ_P(ZEND_THIS))->creation;
-    php_shmd_creation_free(own); /* A constructor can be called again. */
-    *own = creation;
+    new_segment *self = new_segment_of(Z_OBJ_P(ZEND_THIS));
+    php_shmd_creation_free(&self->creation); /* A constructor can be called again. */
+    self->creation = creation;
+    self->constructed = true;
 }

@@ -175,7 +175,7 @@ ZEND_METHOD(Shmd_Segment, resize) {
         Z_PARAM_LONG(size)
     ZEND_PARSE_PARAMETERS_END();
     OPENED(segment);
-    if (!php_shmd_in_range(size, 1, PHP_SHMD_MOST_BYTES, 1)) RETURN_THROWS();
+    if (!php_shmd_in_range(size, 0, PHP_SHMD_MOST_BYTES, 1)) RETURN_THROWS();
     chain(shmd_resize_segment(segment, (uint64_t)size), ZEND_THIS, return_value);
 }
 

@@ -35,7 +35,7 @@ foreach ([fn() => $client->create("x"), fn() => $client->create("x", 0), fn() =>
           fn() => $client->create("x", 1, labels: "a"), fn() => $client->create("x", 1, leaseUsec: -1),
           fn() => $client->create("x", 1, acl: [1]), fn() => $client->create("x", 1, capacityBytes: -1),
           fn() => $client->create("x", 1, numaNodes: ["0"]), fn() => $client->create("x", 1, numaNodes: [-1]),
-          fn() => $client->create([], 1), fn() => $client->create("x", 1, nonsense: 1), fn() => new NewSegment("x", 0),
+          fn() => $client->create([], 1), fn() => $client->create("x", 1, nonsense: 1), fn() => new NewSegment("x", -1),
           fn() => new NewSegment(1 << 40, 1), fn() => new Client("a\0b"), fn() => AclEntry::user(-1, Access::Read),
           fn() => AclEntry::group(1 << 32, Access::Read), fn() => AclEntry::user(1, "read")] as $call) {
     echo thrown($call), "\n";
@@ -109,9 +109,9 @@ bool(true)
 int(0)
 -- arguments
 ArgumentCountError: Shmd\Client::create() expects at least 2 arguments, 1 given
-ValueError: Shmd\Client::create(): Argument #2 ($sizeBytes) must be between 1 and 9007199254740991
-ValueError: Shmd\Client::create(): Argument #2 ($sizeBytes) must be between 1 and 9007199254740991
-ValueError: Shmd\Client::create(): Argument #2 ($sizeBytes) must be between 1 and 9007199254740991
+Shmd\InvalidParameter 22 org.varlink.service.InvalidParameter {"parameter":"sizeBytes"}
+ValueError: Shmd\Client::create(): Argument #2 ($sizeBytes) must be between 0 and 9007199254740991
+ValueError: Shmd\Client::create(): Argument #2 ($sizeBytes) must be between 0 and 9007199254740991
 ValueError: Shmd\Client::create(): Argument #3 ($mode) must be between 0 and 511
 ValueError: Shmd\Client::create(): Argument #3 ($mode) must be between 0 and 511
 TypeError: Shmd\Client::create(): Argument #5 ($access) must be of type Shmd\Access, Shmd\Reserve given
@@ -124,7 +124,7 @@ TypeError: Shmd\Client::create(): Argument #16 ($numaNodes) must be a list of in
 ValueError: Shmd\Client::create(): Argument #16 ($numaNodes) must be a list of numbers of nodes, -1 found
 TypeError: Shmd\Client::create(): Argument #1 ($key) must be of type string|int|null, array given
 Error: Unknown named parameter $nonsense
-ValueError: Shmd\NewSegment::__construct(): Argument #2 ($sizeBytes) must be between 1 and 9007199254740991
+ValueError: Shmd\NewSegment::__construct(): Argument #2 ($sizeBytes) must be between 0 and 9007199254740991
 ValueError: Shmd\NewSegment::__construct(): Argument #1 ($key) must be between -2147483648 and 4294967295
 ValueError: Shmd\Client::__construct(): Argument #1 ($socket) must not contain any null bytes
 ValueError: Shmd\AclEntry::user(): Argument #1 ($uid) must be between 0 and 4294967295

@@ -53,9 +53,9 @@ int(10)
 int(6)
 int(10)
 -- what cannot be
-ValueError: Shmd\Segment::resize(): Argument #1 ($sizeBytes) must be between 1 and 9007199254740991
+Shmd\InvalidParameter 22 org.varlink.service.InvalidParameter {"parameter":"sizeBytes"}
 Shmd\CapacityExceeded 27 io.shmd.Segments.CapacityExceeded {"capacityBytes":100000}
-ValueError: Shmd\Client::resize(): Argument #2 ($sizeBytes) must be between 1 and 9007199254740991
+ValueError: Shmd\Client::resize(): Argument #2 ($sizeBytes) must be between 0 and 9007199254740991
 Shmd\NoSuchSegment 2 io.shmd.Segments.NoSuchSegment {"key":"none"}
 ValueError: Exactly one of $key and $id must be given
 int(20)

@@ -29,6 +29,7 @@ final class Agent
     {
         $is_ours = $e instanceof Shmd\Exception;
         $local = $is_ours ? (new ReflectionClass($e))->getShortName() : "";
+        if ($e instanceof Shmd\NotWritable) $local = "ReadOnly";  // a word that PHP keeps for itself
         return ["name" => $is_ours && $e->getName() !== "" ? $e->getName() : $local,
                 "parameters" => (object)($is_ours ? $e->getParameters() : []), "class" => get_class($e), "message" => $e->getMessage()];
     }
