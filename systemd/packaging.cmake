@@ -1,4 +1,5 @@
-# Debian packages by CPack: shmd, libshmd0, libshmd-dev and libshmd-sysv. Whatever is installed without a component goes into shmd.
+# Debian packages by CPack: shmd, libshmd0, libshmd-dev, libshmd-sysv and, where the PHP extension is built, php-shmd.
+# Whatever is installed without a component goes into shmd.
 # The target "packages" leaves them in packages/ of the build directory.
 
 # Paths in the packages are those that were configured: the units name the daemon, the libraries lie by architecture.
@@ -41,6 +42,9 @@ execute_process(COMMAND gzip -9nc ${debian}/changelog OUTPUT_FILE ${generated}/c
                 COMMAND_ERROR_IS_FATAL ANY)
 
 set(components shmd libshmd0 libshmd-dev libshmd-sysv)
+if(TARGET shmd_php)
+  list(APPEND components php-shmd)
+endif()
 foreach(component IN LISTS components)
   install(FILES ${generated}/copyright ${generated}/changelog.Debian.gz DESTINATION share/doc/${component}
           COMPONENT ${component} EXCLUDE_FROM_ALL)
@@ -138,6 +142,10 @@ without leaks after a crash.
 
 \"shmdctl exec -- PROGRAM\", of the package shmd, starts a program with it.")
 
+if(TARGET shmd_php)
+  include(${PROJECT_SOURCE_DIR}/client/php/packaging.cmake)
+endif()
+
 include(CPack)
 
 add_custom_target(packages
@@ -147,3 +155,6 @@ add_custom_target(packages
   COMMENT "Making the Debian packages, in ${CPACK_PACKAGE_DIRECTORY}"
   VERBATIM USES_TERMINAL)
 add_dependencies(packages shmd shmd_sysv shmd_daemon shmdctl shmd_manuals)
+if(TARGET shmd_php)
+  add_dependencies(packages shmd_php)
+endif()
