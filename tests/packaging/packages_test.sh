@@ -25,7 +25,9 @@ done
 arch=$(dpkg --print-architecture)
 triplet=$(gcc -print-multiarch 2>/dev/null || uname -m)
 declare -A deb
-for name in shmd libshmd0 libshmd-dev libshmd-sysv; do
+names=(shmd libshmd0 libshmd-dev libshmd-sysv)
+[ ! -f "$build/client/php/shmd.so" ] || names+=(php-shmd)
+for name in "${names[@]}"; do
     deb[$name]=$build/packages/${name}_$version-1_$arch.deb
     [ -f "${deb[$name]}" ] || {
         fail "there is no ${deb[$name]}"
@@ -54,6 +56,7 @@ must_have libshmd0 "/usr/lib/$triplet/libshmd.so.0" "/usr/lib/$triplet/libshmd.s
 must_have libshmd-dev "/usr/lib/$triplet/libshmd.so" /usr/include/shmd/{shmd.h,shmd.hpp,sysv.h} /usr/share/man/man3/libshmd.3.gz \
     /usr/share/man/man3/shmd_open.3.gz "/usr/lib/$triplet/pkgconfig/shmd.pc" "/usr/lib/$triplet/cmake/shmd/shmd-config.cmake"
 must_have libshmd-sysv "/usr/lib/$triplet/libshmd-sysv.so"
+[ -z "${deb[php-shmd]:-}" ] || must_have php-shmd "/usr/lib/php/*/shmd.so" /usr/share/php-shmd/shmd.ini
 for name in "${!deb[@]}"; do
     must_have "$name" "/usr/share/doc/$name/copyright" "/usr/share/doc/$name/changelog.Debian.gz"
     files_of "$name" | grep -v '^/usr/' && fail "$name has files outside /usr"
@@ -69,7 +72,8 @@ left_out=$(comm -23 <(files_of all) <( (for name in "${!deb[@]}"; do files_of "$
 
 grep -q '^ExecStart=/usr/bin/shmd' "$scratch/shmd/usr/lib/systemd/system/shmd.service" || fail "the unit starts another program"
 for binary in "$scratch"/shmd/usr/bin/* "$scratch/libshmd0/usr/lib/$triplet/libshmd.so.$version" \
-    "$scratch/libshmd-sysv/usr/lib/$triplet/libshmd-sysv.so"; do
+    "$scratch/libshmd-sysv/usr/lib/$triplet/libshmd-sysv.so" "$scratch"/php-shmd/usr/lib/php/*/shmd.so; do
+    [ -e "$binary" ] || continue
     file -b "$binary" | grep -q ELF || continue
     file -b "$binary" | grep -q ', stripped' || fail "${binary##*/} has symbols for debuggers"
     readelf -d "$binary" | grep -E 'RPATH|RUNPATH' && fail "${binary##*/} says where libraries are"
