@@ -251,11 +251,16 @@ static void results_like(zval *out, HashTable *like, const char **keys, shmd_seg
     zend_ulong number;
     zend_string *name;
     size_t i = 0;
+    /* The library tells more of the last that failed. */
+    size_t last = zend_hash_num_elements(like);
+    while (last > 0 && segments[last - 1]) last--;
     array_init_size(out, zend_hash_num_elements(like));
     ZEND_HASH_FOREACH_KEY(like, number, name) {
         zval result;
         if (segments[i]) {
             php_shmd_segment_object(&result, segments[i]);
+        } else if (i + 1 == last) {
+            php_shmd_last_exception(&result);
         } else {
             php_shmd_exception_for_code(&result, codes[i], keys[i]);
         }

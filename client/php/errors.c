@@ -69,14 +69,35 @@ static void make_last(zval *out, const shmd_error *error) {
          error->name, &parameters);
 }
 
+void php_shmd_last_exception(zval *out) {
+    make_last(out, shmd_last_error());
+}
+
 void php_shmd_throw_last(void) {
     zval exception;
-    make_last(&exception, shmd_last_error());
+    php_shmd_last_exception(&exception);
     zend_throw_exception_object(&exception);
 }
 
+/* Why one of many cannot be opened. */
+static const char *words_of(int code) {
+    switch (code) {
+        case ENOENT:
+            return "no segment has this key";
+        case EACCES:
+            return "the segment's owner and mode do not allow it";
+        case EROFS:
+            return "it is sealed: its content cannot be changed any more";
+        case EINVAL:
+            return "this is not a key";
+        case EDQUOT:
+            return "a limit is reached";
+        default:
+            return strerror(code);
+    }
+}
+
 void php_shmd_exception_for_code(zval *out, int code, const char *key) {
-    const shmd_error *last = shmd_last_error();
     zval parameters;
     smart_str message = {0};
     zend_class_entry *ce = php_shmd_exception_ce;
@@ -99,10 +120,10 @@ void php_shmd_exception_for_code(zval *out, int code, const char *key) {
         default:
             break;
     }
-    smart_str_appends(&message, "cannot open '");
+    smart_str_appends(&message, "cannot open segment '");
     smart_str_appends(&message, key);
     smart_str_appends(&message, "': ");
-    smart_str_appends(&message, code == last->code && *name == '\0' ? last->message : strerror(-code));
+    smart_str_appends(&message, words_of(-code));
     smart_str_0(&message);
     make(out, ce, -code, ZSTR_VAL(message.s), name, &parameters);
     smart_str_free(&message);

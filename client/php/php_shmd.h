@@ -76,6 +76,8 @@ extern zend_class_entry *php_shmd_closed_ce;
 void php_shmd_error_register(const char *name, int code, zend_class_entry *ce);
 /* Throws what shmd_last_error() tells. */
 void php_shmd_throw_last(void);
+/* The same without throwing it. */
+void php_shmd_last_exception(zval *out);
 /* Makes the exception for one of many that could not be opened, of which only the code is known. Nothing is thrown. */
 void php_shmd_exception_for_code(zval *out, int code, const char *key);
 /* Throws one that arises in the extension. */

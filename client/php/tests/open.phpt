@@ -60,6 +60,8 @@ foreach ($client->openMany(["a" => "many/1", "none", "!", 0xff3, "b" => "many/2"
 }
 echo json_encode($client->openMany([])), "\n";
 var_dump($client->openMany(["late"], Access::Write)[0]->getParameters());
+foreach ($client->openMany(["none", "nothing", "many/1"]) as $result) if ($result instanceof Shmd\Exception) echo $result->getMessage(), "\n";
+unset($result);
 $opened = $client->openMany(array_fill(0, 600, "many/1"));
 var_dump(count($opened), $client->describe("many/1")->attachments);
 $opened[3]->close();
@@ -113,6 +115,8 @@ array(1) {
   ["key"]=>
   string(4) "late"
 }
+cannot open segment 'none': no segment has this key
+cannot open segment 'nothing' for reading: no segment has this key
 int(600)
 int(601)
 bool(true)
