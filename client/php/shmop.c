@@ -5,6 +5,7 @@
 #include "php_shmd.h"
 
 #include "ext/standard/info.h"
+#include "zend_attributes.h"
 
 #include <errno.h>
 #include <shmd/sysv.h>
@@ -210,7 +211,21 @@ ZEND_FUNCTION(shmop_delete) {
 
 /* ---- The module ---- */
 
+/* PHP 8.4 and newer say more of a deprecated function. */
+static void say_why_close_is_deprecated(void) {
+#if PHP_VERSION_ID >= 80400
+    zend_function *function = zend_hash_str_find_ptr(CG(function_table), ZEND_STRL("shmop_close"));
+    zend_attribute *deprecated = zend_add_function_attribute(function, ZSTR_KNOWN(ZEND_STR_DEPRECATED_CAPITALIZED), 2);
+    deprecated->args[0].name = ZSTR_KNOWN(ZEND_STR_SINCE);
+    ZVAL_STR(&deprecated->args[0].value, zend_string_init_interned(ZEND_STRL("8.0"), true));
+    deprecated->args[1].name = ZSTR_KNOWN(ZEND_STR_MESSAGE);
+    ZVAL_STR(&deprecated->args[1].value,
+             zend_string_init_interned(ZEND_STRL("as Shmop objects are freed automatically"), true));
+#endif
+}
+
 static PHP_MINIT_FUNCTION(shmd_shmop) {
+    say_why_close_is_deprecated();
     shmop_ce = register_class_Shmop();
     shmop_ce->create_object = shmop_create;
     shmop_handlers = std_object_handlers;
