@@ -17,7 +17,7 @@ static zend_class_entry *client_ce;
 static zend_object_handlers client_handlers;
 
 static client_object *client_of(zend_object *object) {
-    return (client_object *)((char *)object - XtOffsetOf(client_object, std));
+    return (client_object *)((char *)object - offsetof(client_object, std));
 }
 
 static zend_object *client_create(zend_class_entry *ce) {
@@ -38,7 +38,7 @@ void php_shmd_client_register(zend_class_entry *ce) {
     client_ce = ce;
     ce->create_object = client_create;
     client_handlers = std_object_handlers;
-    client_handlers.offset = XtOffsetOf(client_object, std);
+    client_handlers.offset = offsetof(client_object, std);
     client_handlers.free_obj = client_free;
     client_handlers.clone_obj = NULL;
 }

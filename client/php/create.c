@@ -91,7 +91,7 @@ typedef struct {
 static zend_object_handlers new_segment_handlers;
 
 static new_segment *new_segment_of(zend_object *object) {
-    return (new_segment *)((char *)object - XtOffsetOf(new_segment, std));
+    return (new_segment *)((char *)object - offsetof(new_segment, std));
 }
 
 static zend_object *new_segment_create(zend_class_entry *ce) {
@@ -111,7 +111,7 @@ void php_shmd_new_segment_register(zend_class_entry *ce) {
     php_shmd_new_segment_ce = ce;
     ce->create_object = new_segment_create;
     new_segment_handlers = std_object_handlers;
-    new_segment_handlers.offset = XtOffsetOf(new_segment, std);
+    new_segment_handlers.offset = offsetof(new_segment, std);
     new_segment_handlers.free_obj = new_segment_free;
     new_segment_handlers.clone_obj = NULL;
 }

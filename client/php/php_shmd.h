@@ -16,6 +16,8 @@
 #include "zend_enum.h"
 #include "zend_exceptions.h"
 
+#include <stddef.h>
+
 #include <shmd/shmd.h>
 
 #define PHP_SHMD_VERSION "0.1.0"

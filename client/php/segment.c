@@ -14,7 +14,7 @@ typedef struct {
 static zend_object_handlers segment_handlers;
 
 static segment_object *segment_of(zend_object *object) {
-    return (segment_object *)((char *)object - XtOffsetOf(segment_object, std));
+    return (segment_object *)((char *)object - offsetof(segment_object, std));
 }
 
 static zend_object *segment_create(zend_class_entry *ce) {
@@ -34,7 +34,7 @@ void php_shmd_segment_register(zend_class_entry *ce) {
     php_shmd_segment_ce = ce;
     ce->create_object = segment_create;
     segment_handlers = std_object_handlers;
-    segment_handlers.offset = XtOffsetOf(segment_object, std);
+    segment_handlers.offset = offsetof(segment_object, std);
     segment_handlers.free_obj = segment_free;
     segment_handlers.clone_obj = NULL;
 }

@@ -27,7 +27,7 @@ typedef struct {
 } shmop_object;
 
 static shmop_object *shmop_of(zend_object *object) {
-    return (shmop_object *)((char *)object - XtOffsetOf(shmop_object, std));
+    return (shmop_object *)((char *)object - offsetof(shmop_object, std));
 }
 
 static zend_object *shmop_create(zend_class_entry *ce) {
@@ -229,7 +229,7 @@ static PHP_MINIT_FUNCTION(shmd_shmop) {
     shmop_ce = register_class_Shmop();
     shmop_ce->create_object = shmop_create;
     shmop_handlers = std_object_handlers;
-    shmop_handlers.offset = XtOffsetOf(shmop_object, std);
+    shmop_handlers.offset = offsetof(shmop_object, std);
     shmop_handlers.free_obj = shmop_free;
     shmop_handlers.get_constructor = shmop_constructor;
     shmop_handlers.clone_obj = NULL;

@@ -23,7 +23,7 @@ typedef struct {
 } watch_object;
 
 static watch_object *watch_of(zend_object *object) {
-    return (watch_object *)((char *)object - XtOffsetOf(watch_object, std));
+    return (watch_object *)((char *)object - offsetof(watch_object, std));
 }
 
 static zend_object *watch_create(zend_class_entry *ce) {
@@ -263,7 +263,7 @@ void php_shmd_watch_register(zend_class_entry *watch, zend_class_entry *event) {
     watch->create_object = watch_create;
     watch->get_iterator = get_iterator;
     watch_handlers = std_object_handlers;
-    watch_handlers.offset = XtOffsetOf(watch_object, std);
+    watch_handlers.offset = offsetof(watch_object, std);
     watch_handlers.free_obj = watch_free;
     watch_handlers.clone_obj = NULL;
 }
