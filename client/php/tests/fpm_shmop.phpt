@@ -28,7 +28,7 @@ $fpm = new Fpm(2, <<<'PHP'
 
 function all_workers(Fpm $fpm): array
 {
-    while (count($pids = explode(" ", $fpm->ask(""))) < 2);
+    until(function () use ($fpm, &$pids) { return count($pids = explode(" ", $fpm->ask(""))) >= 2; });
     sort($pids);
     return $pids;
 }
