@@ -19,7 +19,7 @@ var_dump($reader->size(), $reader->read());
 echo thrown(fn() => $reader->read(59_996)), "\n";
 var_dump($reader->remap()->size(), $reader->read(59_996), $reader->read(0, 8) === "full\0\0\0\0");
 echo "-- smaller, while nobody else has it\n";
-in_child(fn() => print(preg_replace('/"(pid|attachment)":\d+/', '"$1":N', thrown(fn() => $client->resize("log", 2))) . "\n"));
+in_child(fn() => print(preg_replace('/"(pid|uid|attachment)":\d+/', '"$1":N', thrown(fn() => $client->resize("log", 2))) . "\n"));
 $reader->close();
 var_dump($writer->resize(2)->read(), $writer->resize(6)->read() === "fu\0\0\0\0");
 var_dump($client->resize("log", 9)->sizeBytes, $client->resize(null, 10, id: $writer->info()->id)->sizeBytes, $writer->size(), $writer->remap()->size());
@@ -45,7 +45,7 @@ int(60000)
 string(4) "more"
 bool(true)
 -- smaller, while nobody else has it
-Shmd\SegmentBusy 16 io.shmd.Segments.SegmentBusy {"holders":[{"pid":N,"uid":0,"attachment":N,"access":"write"},{"pid":N,"uid":0,"attachment":N,"access":"read"}]}
+Shmd\SegmentBusy 16 io.shmd.Segments.SegmentBusy {"holders":[{"pid":N,"uid":N,"attachment":N,"access":"write"},{"pid":N,"uid":N,"attachment":N,"access":"read"}]}
 string(2) "fu"
 bool(true)
 int(9)
