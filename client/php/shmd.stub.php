@@ -338,7 +338,8 @@ final class Client
     /**
      * Maps the segment that has this key or id.
      *
-     * waitUsec: how long to wait for the key to appear; -1 waits without an end. Not with an id, nor with sealed.
+     * waitUsec: how long to wait for the key to appear; -1 waits without an end. Not with an id, nor with sealed. Signal
+     * handlers run only afterwards: where that matters, use watch().
      * sealed: only what nobody can write any more, for reading.
      */
     public function open(

@@ -1,5 +1,5 @@
 /* This is a generated file, edit the .stub.php file instead.
- * Stub hash: acd8fcd55186fbdd0941a8c273311c3c07043849 */
+ * Stub hash: 069373c6cfdae9952bc41c8b3ed57f9bfff75c2b */
 
 ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_Shmd_version, 0, 0, IS_STRING, 0)
 ZEND_END_ARG_INFO()

@@ -123,6 +123,10 @@ static void next_event(watch_object *self, zend_long timeout_usec, zval *out) {
     const shmd_event *event = NULL;
     int64_t deadline = timeout_usec < 0 ? -1 : now_usec() + timeout_usec;
     ZVAL_NULL(out);
+    if (self->waiting) {
+        php_shmd_throw(php_shmd_exception_ce, EBUSY, "the watch is waiting for an event already");
+        return;
+    }
     /* A handler may drop the last reference to the object. */
     GC_ADDREF(&self->std);
     self->waiting = true;
@@ -159,10 +163,6 @@ ZEND_METHOD(Shmd_Watch, nextEvent) {
     watch_object *self = opened(Z_OBJ_P(ZEND_THIS));
     if (!self) RETURN_THROWS();
     if (!php_shmd_in_range(timeout_usec, -1, PHP_SHMD_MOST_BYTES, 1)) RETURN_THROWS();
-    if (self->waiting) {
-        php_shmd_throw(php_shmd_exception_ce, EBUSY, "the watch is waiting for an event already");
-        RETURN_THROWS();
-    }
     next_event(self, timeout_usec, return_value);
 }
 

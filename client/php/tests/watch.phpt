@@ -58,7 +58,8 @@ pcntl_async_signals(true);
 pcntl_signal(SIGALRM, function () use ($client) { echo "handled\n"; $client->create("w/by-signal", 1); });
 while ($watch->nextEvent(0));
 pcntl_alarm(1);
-$show($watch->nextEvent());
+do $event = $watch->nextEvent(); while ($event->kind !== EventKind::Created);
+$show($event);
 pcntl_signal(SIGALRM, fn() => throw new DomainException("from the handler"));
 pcntl_alarm(1);
 try {
@@ -66,10 +67,19 @@ try {
 } catch (DomainException $e) {
     echo $e->getMessage(), "\n";
 }
+pcntl_signal(SIGALRM, function () use ($watch, $client) {
+    echo thrown(fn() => $watch->nextEvent(0)), "\n";
+    echo thrown(function () use ($watch) { foreach ($watch as $event); }), "\n";
+    $client->create("w/meanwhile", 1);
+});
+while ($watch->nextEvent(0));
+pcntl_alarm(1);
+do $event = $watch->nextEvent(); while ($event->kind !== EventKind::Created);
+$show($event);
 pcntl_signal(SIGALRM, fn() => $watch->close());
 while ($watch->nextEvent(0));
 pcntl_alarm(1);
-echo thrown(fn() => $watch->nextEvent()), "\n";
+echo thrown(function () use ($watch) { while (true) $watch->nextEvent(); }), "\n";
 echo thrown(fn() => $watch->nextEvent()), "\n";
 
 echo "-- closed, and without a daemon\n";
@@ -105,6 +115,9 @@ An iterator cannot be used with foreach by reference
 handled
 created w/by-signal
 from the handler
+Shmd\Exception 16 - []
+Shmd\Exception 16 - []
+created w/meanwhile
 Shmd\Closed 9 - []
 Shmd\Closed 9 - []
 -- closed, and without a daemon
