@@ -9,7 +9,7 @@ use Shmd\{Client, EventKind};
 require __DIR__ . "/daemon.inc";
 $daemon = new Daemon;
 $client = new Client($daemon->socket);
-$client->create("w/there", 1);
+$there = $client->create("w/there", 1);
 $show = fn(?Shmd\Event $event) => print(($event?->kind->value ?? "none") . " " . ($event?->segment?->key ?? "-") . "\n");
 
 $watch = $client->watch("w/");
