@@ -1,0 +1,1 @@
+"""The conformance suite of shmd's clients. ../README.md says how it is run and made larger."""
