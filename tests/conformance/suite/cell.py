@@ -127,6 +127,10 @@ class Cell:
         if not condition:
             raise Mismatch(what, "true", got)
 
+    def same_end(self, expected, got):
+        """Two expiresUsec of one lease: each reply works out anew what its end comes to on the wall clock."""
+        self.true(f"expiresUsec, within a second of {expected}", abs(expected - got) < 1_000_000, got)
+
     def content(self, agent, handle, offset, expected, when=""):
         got = self.read(agent, handle, offset, len(expected))
         if got != expected:

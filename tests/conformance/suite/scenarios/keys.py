@@ -101,10 +101,9 @@ def description(cell: Cell):
                 cell.true(f"{name} is told by {cell.reader.name}", name in told, sorted(told))
             unknown = sorted(set(told) - set(true))
             cell.equal(f"fields that {cell.reader.name} tells and the interface does not have", [], unknown)
-            # What a lease's end comes to on the wall clock is worked out anew for each reply.
-            expires, of_daemon = told.pop("expiresUsec", None), true.pop("expiresUsec", None)
-            if expires is not None:
-                cell.true("expiresUsec is within a second of the daemon's", abs(expires - of_daemon) < 1_000_000, expires)
+            if told.get("expiresUsec") is not None:
+                cell.same_end(true["expiresUsec"], told["expiresUsec"])
+                told["expiresUsec"] = true["expiresUsec"]
             cell.fields(cell.reader, told, **{name: value for name, value in true.items() if name in told})
 
 
