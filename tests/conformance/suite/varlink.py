@@ -1,6 +1,8 @@
-"""The suite's own calls on the control socket: plain Varlink, without descriptors."""
+"""The suite's own calls, which go through no client under test."""
 
 import json
+import mmap
+import os
 import socket
 
 
@@ -43,3 +45,17 @@ def call(path, method, **parameters):
 def call_many(path, method, **parameters):
     """The parameters of all replies."""
     return list(_conversation(path, {"method": method, "parameters": parameters, "more": True}))
+
+
+def create(path, key, size, content):
+    """Makes a segment with this content at its beginning."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(60)
+        connection.connect(path)
+        message = {"method": "io.shmd.Segments.Create", "parameters": {"key": key, "sizeBytes": size}}
+        connection.sendall(json.dumps(message).encode() + b"\0")
+        received, (fd, *_), _, _ = socket.recv_fds(connection, 1 << 20, 253)
+        reply = json.loads(received.rstrip(b"\0"))
+        with mmap.mmap(fd, reply["parameters"]["segment"]["sizeBytes"]) as memory:
+            memory[: len(content)] = content
+        os.close(fd)
