@@ -94,19 +94,48 @@ def cpp(place):
     return compiled(place, "c++", ["-std=c++20"], "cpp.cpp", ["shmd", "nlohmann_json"], "cpp"), {}
 
 
+def copied(place, source, name, built, leave_out=()):
+    """The place where a client is built: a copy of its directory, made anew when something there is newer than what was built."""
+    copy = place.output(name, "")
+    made = os.path.join(copy, built)
+    sources = [os.path.join(directory, each) for directory, _, names in os.walk(source) for each in names
+               if not set(os.path.relpath(directory, source).split(os.sep)) & set(leave_out)]
+    if os.path.exists(made) and os.path.getmtime(made) > max(map(os.path.getmtime, sources)):
+        return copy, True
+    shutil.rmtree(copy)
+    shutil.copytree(source, copy, ignore=lambda directory, names: set(leave_out) & set(names), symlinks=True)
+    return copy, False
+
+
 def python(place):
     need("python3")
-    return ["python3", need_file(os.path.join(AGENTS, "python.py"))], {"PYTHONPATH": os.path.join(CLIENTS, "python")}
+    client = need_file(os.path.join(CLIENTS, "python"))
+    return ["python3", "-B", need_file(os.path.join(AGENTS, "python.py"))], {"PYTHONPATH": client}
 
 
 def php(place):
-    need("php")
-    return ["php", need_file(os.path.join(AGENTS, "php.php"))], {}
+    agent = need_file(os.path.join(AGENTS, "php.php"))
+    config = next((name for name in ("php-config8.2", "php-config") if shutil.which(name)), None)
+    if not config:
+        raise Obstacle("php-config is not installed (php-dev)")
+    need("autoconf", "make", "cc")
+    phpize = shutil.which(config).replace("php-config", "phpize")
+    build, done = copied(place, os.path.join(CLIENTS, "php"), "php", "modules/shmd.so")
+    if not done:
+        run([phpize], place, build)
+        run(["./configure", f"--with-php-config={config}"], place, build)
+        run(["make", "-j2"], place, build)
+    program = run([config, "--php-binary"], place).strip()
+    return [program, "-n", "-d", f"extension_dir={os.path.join(build, 'modules')}", "-d", "extension=shmd", agent], {}
 
 
 def node(place):
-    need("node")
-    return ["node", need_file(os.path.join(AGENTS, "node.mjs"))], {}
+    agent = need_file(os.path.join(AGENTS, "node.mjs"))
+    need("node", "npm")
+    build, done = copied(place, os.path.join(CLIENTS, "node"), "node", "build/Release/.deps", ("node_modules", "build", "test"))
+    if not done:
+        run(["npm", "ci", "--omit=dev", "--no-audit", "--no-fund"], place, build)
+    return ["node", agent], {"SHMD_NODE_PACKAGE": build}
 
 
 def go(place):
@@ -121,11 +150,7 @@ def rust(place):
     need("cargo")
     target = place.output("rust", "target")
     run(["cargo", "build", "--release", "--locked"], place, source, CARGO_TARGET_DIR=target)
-    programs = [path for path in glob.glob(os.path.join(target, "release", "*"))
-                if os.path.isfile(path) and os.access(path, os.X_OK)]
-    if len(programs) != 1:
-        raise BuildFailed(f"cargo made {programs or 'no program'}, where there is to be one")
-    return programs, {}
+    return [os.path.join(target, "release", "shmd-conformance-agent")], {}
 
 
 # In the order of the table. Each function builds the agent and gives its command and environment. Raises Obstacle or
