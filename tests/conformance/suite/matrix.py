@@ -7,7 +7,7 @@ from .agent import Agent, AgentFailed, Missing, Refused
 from .cell import Cell, Mismatch, Skipped
 from .report import FAILED, PASSED, SKIPPED, Result
 
-CELL_SECONDS = 60
+CELL_SECONDS = 30
 
 
 class Agents:

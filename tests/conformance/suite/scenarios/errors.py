@@ -63,9 +63,9 @@ def errors(cell: Cell):
 
 @scenario
 def wrong_use(cell: Cell):
-    """What is wrong before it is sent is an error too, never a crash: no size, a negative one, a key that is no text."""
+    """Sizes, modes, keys and options that cannot be are errors, whether client or daemon sees it, and never a crash."""
     for arguments in ({"sizeBytes": 0}, {"sizeBytes": 2**53}, {"mode": 0o1000}, {"capacityBytes": 99}, {"lifetime": "lease"},
-                      {"leaseUsec": 10_000_000}, {"staged": True, "createMode": "any"}):
+                      {"staged": True, "createMode": "any"}):
         cell.refused_somehow(cell.reader, "create", **{"key": cell.key(), "sizeBytes": 100, **arguments})
     cell.refused_somehow(cell.reader, "create", key="", sizeBytes=1)
     cell.refused_somehow(cell.reader, "open", key="", access="read")

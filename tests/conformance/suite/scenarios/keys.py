@@ -85,8 +85,12 @@ def labels(cell: Cell):
 def description(cell: Cell):
     """All fields that a client tells have the daemon's own values; listing keeps the order of creation."""
     first, second = cell.key("1"), cell.key("2")
-    cell.create(cell.writer, key=first, sizeBytes=4097, mode=0o640, lifetime="lease", leaseUsec=3_600_000_000,
-                evictable=True, labels={"a": "b"}, reserve="populate", capacityBytes=8192)
+    asked = {
+        first: {"sizeBytes": 4097, "mode": 0o640, "lifetime": "lease", "leaseUsec": 3_600_000_000, "evictable": True,
+                "labels": {"a": "b"}, "capacityBytes": 8192},
+        second: {"sizeBytes": 1, "mode": 0, "evictable": False, "lifetime": "persistent", "labels": {}, "capacityBytes": 1},
+    }
+    cell.create(cell.writer, key=first, reserve="populate", **asked[first])
     cell.create(cell.writer, key=second, sizeBytes=1, mode=0, createMode="any", reserve="lazy")
     listed = cell.reader.call("list", prefix=cell.prefix)["segments"]
     cell.equal("the keys in the list", [first, second], [segment.get("key") for segment in listed])
@@ -95,6 +99,7 @@ def description(cell: Cell):
               "capacityBytes")
     for key, in_list in zip((first, second), listed):
         true = cell.daemon.describe(key=key)
+        cell.fields(cell.writer, true, creatorPid=cell.writer.pid, **asked[key])
         described = cell.reader.call("describe", key=key)["segment"]
         for told in (described, in_list):
             for name in needed:
