@@ -46,12 +46,14 @@ class Agent:
         self._buffer = b""
         self._waits_for = None
         self._stderr = tempfile.TemporaryFile()
+        # An agent that hangs goes with the suite, however that ends.
+        dressed = ["setpriv", "--pdeathsig=KILL"]
         if user is not None:
             # The capability lets that user read a client that lies in a directory of root's; it allows no writing.
-            command = ["setpriv", f"--reuid={user[0]}", f"--regid={user[1]}", "--clear-groups",
-                       "--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search", *command]
+            dressed += [f"--reuid={user[0]}", f"--regid={user[1]}", "--clear-groups",
+                        "--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"]
         try:
-            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            self.process = subprocess.Popen([*dressed, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                             stderr=self._stderr, env={**os.environ, **environment})
         except OSError as failed:
             raise AgentFailed(f"the agent of {language} does not start: {failed}") from failed
