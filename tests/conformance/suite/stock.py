@@ -104,20 +104,26 @@ def shown(value):
     return text if len(text) < 300 else text[:300] + "…"
 
 
+def build_all(place, report):
+    """{client: command} of those that can be built; the others are in the report."""
+    built = {}
+    for name, build in CLIENTS.items():
+        try:
+            built[name], status, text = build(place), PASSED, ""
+        except (Obstacle, BuildFailed) as why:
+            status, text = SKIPPED if isinstance(why, Obstacle) else FAILED, str(why)
+        report.add(Result(f"stock client {name}", name, None, status, text))
+        report.say(f"  {name:<16} {': '.join([MARKS[status], *text.splitlines()[:1]])}")
+    return built
+
+
 def run_all(daemon, place, report):
     prefix = "stock/"
     for name, content in (("a", b"what is in memory"), ("b", b"")):
         varlink.create(daemon.socket, prefix + name, 100, content)
     wants, cells, clients, notes = expected(daemon, prefix), {}, [], []
     try:
-        for name, build in CLIENTS.items():
-            try:
-                command = build(place)
-            except (Obstacle, BuildFailed) as why:
-                status = SKIPPED if isinstance(why, Obstacle) else FAILED
-                report.add(Result(f"stock client {name}", name, None, status, str(why)))
-                report.say(f"  {name:<16} {MARKS[status]}: {str(why).splitlines()[0]}")
-                continue
+        for name, command in build_all(place, report).items():
             clients.append(name)
             try:
                 lines, wrong = told_by(command, daemon, prefix)
@@ -133,7 +139,6 @@ def run_all(daemon, place, report):
                 status, text = judge(check, want, lines.get(check), wrong)
                 report.add(Result(f"stock: {check}", name, None, status, text))
                 cells[check, name] = MARKS[status]
-            report.say(f"  {name:<16} told")
     finally:
         for segment in daemon.segments(prefix):
             daemon.control("Delete", id=segment["id"])
