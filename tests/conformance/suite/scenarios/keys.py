@@ -124,3 +124,26 @@ def create_any(cell: Cell):
     cell.fields(cell.reader, found["segment"], id=answer["segment"]["id"], sizeBytes=100)
     cell.content(cell.reader, found["handle"], 0, b"first")
     cell.refused_here(cell.reader, "write", handle=found["handle"], offset=0, hex="00")
+
+
+@scenario
+def long_lists(cell: Cell):
+    """Lists and watches of many segments with long labels, whose messages no read takes in one piece."""
+    made = []
+    for number in range(60):
+        labels = {f"{number}-{i}": chr(0x100 + number) * 500 for i in range(4)}
+        handle, segment = cell.create(cell.writer, key=cell.key(f"{number:02}"), sizeBytes=1 + number, labels=labels)
+        cell.close(cell.writer, handle)
+        made.append((segment["id"], segment["key"], 1 + number, labels))
+
+    def told(segments):
+        return [(each["id"], each["key"], each["sizeBytes"], each["labels"]) for each in segments]
+
+    cell.equal("the list", made, told(cell.reader.call("list", prefix=cell.prefix)["segments"]))
+    watch, present = cell.watch(cell.reader, cell.prefix)
+    cell.equal("what a watch tells first", made, told(segment for _, segment in present))
+    cell.reader.call("unwatch", watch=watch)
+    cell.unwatched(cell.reader, watch)
+    some = made[:20]  # of as many, the descriptions fit into one message
+    results = cell.call(cell.reader, "openMany", keys=[key for _, key, _, _ in some], access="read")["results"]
+    cell.equal("what is opened at once", some, told(result["segment"] for result in results))

@@ -30,6 +30,22 @@ def content(cell: Cell):
 
 
 @scenario
+def beyond_4_gib(cell: Cell):
+    """Sizes and offsets above 4 GiB are what they are, and nothing is copied or touched that nobody asked for."""
+    size, offset = (5 << 30) + 1, (9 << 29) + 3
+    writer, segment = cell.create(cell.writer, key=cell.key(), sizeBytes=size, reserve="lazy")
+    cell.fields(cell.writer, segment, sizeBytes=size)
+    cell.write(cell.writer, writer, offset, b"far away")
+    cell.write(cell.writer, writer, size - 1, b"!")
+    reader, segment = cell.open(cell.reader, key=cell.key(), access="read")
+    cell.fields(cell.reader, segment, sizeBytes=size)
+    cell.content(cell.reader, reader, offset - 1, b"\0far away\0")
+    cell.content(cell.reader, reader, offset - (4 << 30), bytes(8))
+    cell.content(cell.reader, reader, size - 1, b"!")
+    cell.refused_here(cell.reader, "read", handle=reader, offset=size, length=1)
+
+
+@scenario
 def both_write(cell: Cell):
     """Two that have opened it for writing see each other's bytes."""
     one, _ = cell.create(cell.writer, key=cell.key(), sizeBytes=8192)

@@ -50,6 +50,22 @@ def reconnect(cell: Cell):
 
 
 @restarting
+def wait_over_restart(cell: Cell):
+    """A wait goes on over a restart of the daemon."""
+    cell.fresh()
+    key = cell.key()
+    cell.writer.call("list", prefix=key)
+    before = cell.daemon.control("GetStatus")["connections"]
+    cell.reader.begin("open", key=key, access="read", waitUsec=60_000_000)
+    cell.until(f"{cell.reader.name} has connected", lambda: cell.daemon.control("GetStatus")["connections"] > before)
+    cell.daemon.kill()
+    cell.daemon.start()
+    writer, _ = cell.create(cell.writer, key=key, sizeBytes=8)
+    cell.write(cell.writer, writer, 0, b"in time")
+    cell.content(cell.reader, cell.result(cell.reader)["handle"], 0, b"in time")
+
+
+@restarting
 def lost(cell: Cell):
     """Where the daemon has kept nothing, mappings go on, calls on them are errors, and new segments are made."""
     cell.fresh()
