@@ -39,7 +39,7 @@ class Report:
         self.cells += results
         counts = Counter(result.status for result in results)
         told = ", ".join(f"{counts[status]} {status}" for status in (PASSED, FAILED, SKIPPED) if counts[status])
-        self.say(f"  {scenario.name:<16} {told}")
+        self.say(f"  {scenario.name:<18} {told}")
         for result in results:
             if result.status == FAILED:
                 self.say(f"      FAILED: {result.writer} writes, {result.reader} reads")

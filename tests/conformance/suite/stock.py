@@ -113,7 +113,7 @@ def build_all(place, report):
         except (Obstacle, BuildFailed) as why:
             status, text = SKIPPED if isinstance(why, Obstacle) else FAILED, str(why)
         report.add(Result(f"stock client {name}", name, None, status, text))
-        report.say(f"  {name:<16} {': '.join([MARKS[status], *text.splitlines()[:1]])}")
+        report.say(f"  {name:<18} {': '.join([MARKS[status], *text.splitlines()[:1]])}")
     return built
 
 
