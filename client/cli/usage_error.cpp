@@ -1,5 +1,6 @@
 #include "usage_error.hpp"
 
+#include <algorithm>
 #include <string_view>
 #include <vector>
 
@@ -32,6 +33,9 @@ std::string unexpected(const CLI::App& app, const CLI::App* command, const std::
         add_option_names(names, app);
         if (command) add_option_names(names, *command);
         std::string name = argument.substr(0, argument.find('='));
+        if (std::ranges::find(names, name) != names.end()) {
+            return in_quotes(name) + " is no option behind \"--\"; put it before that";
+        }
         return "there is no option " + in_quotes(name) + did_you_mean(name, names);
     }
     if (!command) return "there is no command " + in_quotes(argument) + did_you_mean(argument, command_names(app));

@@ -274,6 +274,7 @@ TEST_CASE("wrong usage ends with status 2, says what is wrong and where help is"
         {{"--control-socket", "", "status"}, "status: --control-socket: the path is empty"},
         {{"stat"}, "stat: KEY is required"},
         {{"stat", "a", "b"}, "stat: \"b\" is one argument too many"},
+        {{"create", "--", "k", "--size", "1"}, "create: \"--size\" is no option behind \"--\"; put it before that"},
         {{"rm"}, "rm: KEY is required"},
     };
     for (const auto& [arguments, message] : cases) {
