@@ -97,8 +97,10 @@ Outcome<Create> create_from(const char* key, std::uint64_t size, const shmd_crea
 
     auto given = complete<shmd_create_options>(*options, SHMD_CREATE_OPTIONS_INIT, least_options_size);
     if (!given) return std::move(given.failure());
-    if (given->mode > static_cast<unsigned>(limits::mode_bits)) return invalid("options.mode is more than 0777");
-    create.mode = static_cast<int>(given->mode);
+    if (given->mode != SHMD_MODE_DEFAULT) {
+        if (given->mode > static_cast<unsigned>(limits::mode_bits)) return invalid("options.mode is more than 0777");
+        create.mode = static_cast<int>(given->mode);
+    }
     if (!choose(given->create_mode, create_modes, create.create_mode)) return invalid("options.create_mode");
     if (!choose(given->access, accesses, create.access)) return invalid("options.access");
     if (!choose(given->reserve, reserves, create.reserve)) return invalid("options.reserve");

@@ -23,7 +23,7 @@ void add_offset(CLI::App& command, std::uint64_t& offset) {
 // ---- The commands ----
 
 void add_create_options(CLI::App& command, CreateOptions& options) {
-    add_value(command, "--mode", "OCTAL", "Who may use it, as in chmod(1) (default: 0600)",
+    add_value(command, "--mode", "OCTAL", "Who may use it, as in chmod(1) (default: what\nthe daemon is configured for, or 0600)",
               [&options](const std::string& text) { options.mode = mode_from("--mode", text); });
     add_repeated(command, "--acl", "ENTRY",
                  "Access for one more user or group: u:NAME:r,\nu:NAME:rw or g:NAME:r; may be repeated",

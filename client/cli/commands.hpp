@@ -29,7 +29,7 @@ struct Common {
 struct CreateRequest {
     std::string key;  // keys here are as they were typed
     std::uint64_t size = 0;
-    CreateOptions options{};
+    CreateOptions options{.mode = SHMD_MODE_DEFAULT};
 };
 void create(const Common& common, const CreateRequest& request);
 
@@ -113,7 +113,7 @@ void read(const Common& common, const ReadRequest& request);
 struct PublishRequest {
     std::string key;
     std::string file = "-";
-    CreateOptions options{};
+    CreateOptions options{.mode = SHMD_MODE_DEFAULT};
     bool replace = true;
     bool seal = false;
 };

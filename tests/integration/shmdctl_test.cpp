@@ -37,6 +37,16 @@ TEST_CASE("create says nothing, and the segment is there with the size and the m
     CHECK(shmdctl.json({"stat", "plain"})["mode"] == 0600);
 }
 
+TEST_CASE("without --mode the daemon chooses, as its policy says") {
+    Shmdctl shmdctl({.config = R"({"policy": {"defaultMode": "0640"}})"});
+    shmdctl.must({"create", "created", "--size", "1"});
+    CHECK(shmdctl.json({"stat", "created"})["mode"] == 0640);
+    shmdctl.must({"publish", "published"}, "text");
+    CHECK(shmdctl.json({"stat", "published"})["mode"] == 0640);
+    shmdctl.must({"create", "named", "--size", "1", "--mode", "0600"});
+    CHECK(shmdctl.json({"stat", "named"})["mode"] == 0600);
+}
+
 TEST_CASE("sizes count in 1024s") {
     Shmdctl shmdctl;
     for (auto [text, bytes] : std::vector<std::pair<std::string, int>>{{"7", 7}, {"3K", 3072}, {"2M", 2 << 20}}) {

@@ -123,11 +123,15 @@ typedef struct shmd_label {
     const char *value;
 } shmd_label;
 
+/* A mode of shmd_create_options: the daemon chooses it, as its configuration says (policy.defaultMode); 0600 if that says
+ * nothing. */
+#define SHMD_MODE_DEFAULT 0xffffffffu
+
 /* Options of shmd_create(). Begin with SHMD_CREATE_OPTIONS_INIT, which holds the defaults, and change what you need.
  * -EINVAL for an option that is set and that a library older than the program does not have. */
 typedef struct shmd_create_options {
     size_t struct_size;           /* sizeof(shmd_create_options) of the caller; lets the struct grow */
-    unsigned mode;                /* permission bits, 0 to 0777; default 0600 */
+    unsigned mode;                /* permission bits, 0 to 0777, or SHMD_MODE_DEFAULT; default 0600 */
     shmd_create_mode create_mode; /* default SHMD_CREATE_NEW */
     shmd_access access;           /* default SHMD_WRITE */
     shmd_reserve reserve;         /* default SHMD_RESERVE_ALLOCATE */

@@ -77,7 +77,7 @@ struct Id {
 
 /// Options of Client::create(). Designated initializers fit: {.mode = 0640, .staged = true}.
 struct CreateOptions {
-    unsigned mode = 0600;
+    unsigned mode = 0600;  // SHMD_MODE_DEFAULT: the daemon chooses, as its policy.defaultMode says
     CreateMode create_mode = CreateMode::create_new;
     Reserve reserve = Reserve::allocate;
     Lifetime lifetime = Lifetime::persistent;
