@@ -95,3 +95,8 @@ __all__ = [
     "Watch",
     "sysv_key",
 ]
+
+# What tracebacks and help() call them.
+for _name in __all__:
+    globals()[_name].__module__ = __name__
+del _name

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import pickle
+import socket
 
 import pytest
 
@@ -150,3 +151,16 @@ def test_a_message_that_is_too_large(client):
         client.list("x" * (1 << 20))
     assert raised.value.errno == errno.EMSGSIZE
     assert client.list() == []
+
+
+def test_a_refusal_at_the_door_is_read_though_the_call_cannot_be_sent(tmp_path):
+    refusal = {"error": S + "QuotaExceeded", "parameters": {"resource": "connections", "limit": 7}}
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "socket"))
+        listening.listen()
+        client = shmd.Client(tmp_path / "socket")
+        accepted, _ = listening.accept()
+        accepted.sendall(json.dumps(refusal).encode() + b"\0")
+        accepted.close()
+        check(client.list, shmd.QuotaExceeded, S + "QuotaExceeded", refusal["parameters"], errno.EDQUOT)
+        client.close()

@@ -45,6 +45,7 @@ def test_everything_public_is_documented():
     for name in shmd.__all__:
         thing = getattr(shmd, name)
         assert thing.__doc__, name
+        assert thing.__module__ == "shmd"
         if isinstance(thing, type) and not issubclass(thing, Exception) and thing is not shmd.ShareableList:
             for method, value in vars(thing).items():
                 if not method.startswith("_") and callable(value) and method not in ("close", "aclose"):

@@ -195,6 +195,13 @@ def test_what_is_no_list_or_is_damaged_is_refused(client, items):
     for name in ("other", "tiny"):
         with pytest.raises(ValueError, match="no ShareableList"):
             shmd.ShareableList(name=name)
-    items.shm.buf[16:24] = (99).to_bytes(8, "little")
-    with pytest.raises(ValueError, match="damaged"):
-        items[0]
+    good = bytes(items.shm.buf[16:48])  # the first item's kind, length, offset and room
+    for at, value in ((16, 99), (24, 9), (32, items.shm.size - 7), (40, 1 << 40), (32, 2**64 - 1)):
+        items.shm.buf[16:48] = good
+        items.shm.buf[at : at + 8] = value.to_bytes(8, "little")
+        with pytest.raises(ValueError, match="damaged"):
+            items[0]
+        with pytest.raises(ValueError, match="damaged"):
+            items[0] = "x"
+    items.shm.buf[16:48] = good
+    assert items[0] == ITEMS[0]
