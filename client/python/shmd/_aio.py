@@ -106,6 +106,7 @@ class AsyncWatch:
         connection, self._connection = self._connection, None
         if connection is not None and connection.ours:
             connection.give_up()
+            connection.retire()
 
     async def __aenter__(self) -> "AsyncWatch":
         return self

@@ -66,6 +66,7 @@ class Watch:
         connection, self._connection = self._connection, None
         if connection is not None and connection.ours:
             connection.give_up()
+            connection.retire()
 
     def __enter__(self) -> "Watch":
         return self

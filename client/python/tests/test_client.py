@@ -282,6 +282,16 @@ def test_a_watch_is_ended_by_another_thread(client):
     assert not thread.is_alive()
 
 
+def test_a_watch_is_ended_while_it_waits(client):
+    watch = client.watch()
+    assert watch.next().kind == "ready"
+    connection = watch._connection
+    read = connection._read
+    connection._read = lambda flags: watch.close() or read(flags)
+    assert list(watch) == []
+    del connection._read
+
+
 def test_any_method_can_be_called(client, control):
     assert client.call("org.varlink.service.GetInfo")["product"] == "shmd"
     with client.create("a", 1):

@@ -128,13 +128,14 @@ def test_a_child_is_made_while_another_thread_is_in_a_call(client, control):
 
 def test_the_inherited_socket_is_closed_in_the_child(client):
     number = client._connection().fileno()
+    with client.create("a", 1):  # it refers to the connection too
 
-    def child():
-        with pytest.raises(OSError):
-            os.fstat(number)
+        def child():
+            with pytest.raises(OSError):
+                os.fstat(number)
 
-    in_child(child)
-    client.list()
+        in_child(child)
+        client.list()
 
 
 def test_a_segment_is_pickled_as_a_handle(client):
