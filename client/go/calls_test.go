@@ -338,14 +338,19 @@ func TestSegmentsStayOpenWhenTheClientIsClosed(t *testing.T) {
 	must(t, client.Close())
 	must(t, segment.Resize(ctx, 150))
 	segment.Bytes()[149] = 1
+	if _, err := client.Describe(ctx, shmd.Key("go/calls/outlives")); !errors.Is(err, shmd.ErrClosed) {
+		t.Fatal(err)
+	}
 	if n := attachments(t, observer, "go/calls/outlives"); n != 1 {
 		t.Fatalf("%d attachments", n)
 	}
+	must(t, segment.Delete(ctx))
 	before := daemontest.Descriptors()
 	must(t, segment.Close())
 	if daemontest.Descriptors() != before-1 {
 		t.Fatal("the connection is still open")
 	}
-	reaches(t, observer, "go/calls/outlives", 0)
-	must(t, observer.Delete(ctx, shmd.Key("go/calls/outlives")))
+	if _, err := observer.Describe(ctx, shmd.Key("go/calls/outlives")); !errors.Is(err, shmd.ErrNoSuchSegment) {
+		t.Fatal(err)
+	}
 }

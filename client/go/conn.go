@@ -282,9 +282,8 @@ func (c *conn) succeed() (*conn, error) {
 		}
 		left = left[len(some):]
 		answer, err := call[resumed](context.Background(), next, encode("Resume", resume{some, len(left) > 0}), nil)
-		var refused *Error
-		if errors.As(err, &refused) {
-			break // a daemon that refuses, as an older one does, has kept nothing
+		if errors.Is(err, ErrMethodNotFound) {
+			break // an older daemon, which has kept nothing
 		}
 		if err != nil {
 			next.giveUp()

@@ -85,7 +85,7 @@ func (cl *Client) Create(ctx context.Context, key Key, size int64, options *Crea
 		return fmt.Sprintf("create %s of %d bytes", key, size)
 	}
 	return carryOut(ctx, cl, opens, tried, func(c *conn) (*Segment, error) {
-		return cl.granted(ctx, c, message, request.access())
+		return granted(ctx, c, message, request.access())
 	})
 }
 
@@ -118,16 +118,16 @@ func (cl *Client) CreateMany(ctx context.Context, segments []NewSegment) ([]*Seg
 			c.giveUp()
 			return nil, nonsense("it has not as many grants as it should")
 		}
-		return cl.mapAll(c, got, request.Segments)
+		return mapAll(c, got, request.Segments)
 	})
 }
 
 // mapAll maps all segments of an answer, or takes all of them back.
-func (cl *Client) mapAll(c *conn, got answer[grants], requests []create) ([]*Segment, error) {
+func mapAll(c *conn, got answer[grants], requests []create) ([]*Segment, error) {
 	var all []*Segment
 	var failure error
 	for i, each := range got.body.Grants {
-		segment, err := cl.mapOne(c, each, got.descriptors, got.lost, requests[i].access())
+		segment, err := mapOne(c, each, got.descriptors, got.lost, requests[i].access())
 		if err != nil {
 			failure = err
 			continue

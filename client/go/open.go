@@ -55,29 +55,29 @@ func opening(ref Ref, access Access) func() string {
 func (cl *Client) open(ctx context.Context, to target, access Access, sealed bool, tried func() string) (*Segment, error) {
 	message := encode("Open", open{target: to, Access: access, Sealed: sealed})
 	return carryOut(ctx, cl, true, tried, func(c *conn) (*Segment, error) {
-		return cl.granted(ctx, c, message, access)
+		return granted(ctx, c, message, access)
 	})
 }
 
 // granted makes a call that answers with a grant, and maps that.
-func (cl *Client) granted(ctx context.Context, c *conn, message []byte, access Access) (*Segment, error) {
+func granted(ctx context.Context, c *conn, message []byte, access Access) (*Segment, error) {
 	got, err := call(ctx, c, message, undo(c))
 	if err != nil {
 		return nil, err
 	}
 	defer closeAll(got.descriptors)
-	return cl.mapOne(c, &got.body, got.descriptors, got.lost, access)
+	return mapOne(c, &got.body, got.descriptors, got.lost, access)
 }
 
 // mapOne makes a segment of a grant, or takes the grant back.
-func (cl *Client) mapOne(c *conn, g *grant, descriptors []int, lost bool, access Access) (*Segment, error) {
+func mapOne(c *conn, g *grant, descriptors []int, lost bool, access Access) (*Segment, error) {
 	descriptor, err := named(g, descriptors, lost)
 	var memory *mapping
 	if err == nil {
 		memory, err = newMapping(descriptor, g.Segment, access)
 	}
 	if err == nil {
-		return newSegment(cl, c, g, memory, access), nil
+		return newSegment(c, g, memory, access), nil
 	}
 	if _, bad := err.(*ProtocolError); bad {
 		c.giveUp()
@@ -227,7 +227,7 @@ func (cl *Client) openSome(ctx context.Context, refs []Ref, access Access) ([]Op
 			if each.Error != nil {
 				opened[i].Err = decodeError(*each.Error, each.Parameters)
 			} else {
-				opened[i].Segment, opened[i].Err = cl.mapOne(c, each.Grant, got.descriptors, got.lost, access)
+				opened[i].Segment, opened[i].Err = mapOne(c, each.Grant, got.descriptors, got.lost, access)
 			}
 			opened[i].Err = inContext(opened[i].Err, opening(refs[i], access))
 		}

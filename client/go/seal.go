@@ -10,12 +10,11 @@ import (
 // same address. While somebody else has it open for writing, it gives [ErrSegmentBusy] and everything stays as it was.
 // Meanwhile writes to it fail. When ctx ends before, the segment may be left open for reading.
 func (s *Segment) Seal(ctx context.Context) error {
-	select {
-	case s.changing <- struct{}{}:
-		defer func() { <-s.changing }()
-	case <-ctx.Done():
-		return s.fail("seal", ctx.Err())
+	done, err := s.turn(ctx)
+	if err != nil {
+		return s.fail("seal", err)
 	}
+	defer done()
 	// The kernel counts every mapping made from a descriptor for writing as one that writes, so ours goes first.
 	wasWritable := s.Access() == Write
 	if wasWritable {
@@ -26,11 +25,21 @@ func (s *Segment) Seal(ctx context.Context) error {
 			return s.fail("seal", err)
 		}
 	}
-	err := s.change(ctx, "seal", "Seal", s.byID())
+	err = s.change(ctx, "seal", "Seal", s.byID())
 	if err != nil && wasWritable && !isContext(err) {
 		_ = s.reopen(ctx, Write) // what there is to say is why it could not be sealed
 	}
 	return err
+}
+
+// turn waits until nobody else exchanges the grant or names it.
+func (s *Segment) turn(ctx context.Context) (done func(), err error) {
+	select {
+	case s.changing <- struct{}{}:
+		return func() { <-s.changing }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // reopen takes a new grant in place of the one there is.

@@ -18,11 +18,10 @@ import (
 // Close it when it is not needed any more. One that is forgotten is closed when the garbage collector finds it, unless [Segment.Bytes]
 // or [SliceOf] have given out its memory: then it stays open until the process ends.
 type Segment struct {
-	client  *Client
 	memory  *mapping
 	created bool
 
-	changing chan struct{} // full while Seal exchanges the grant
+	changing chan struct{} // full while the number of the grant must not change, or does
 
 	mutex      sync.Mutex // all below
 	conn       *conn      // that has the grant; the segment's own reference is its entry in grants
@@ -36,9 +35,9 @@ type Segment struct {
 // Segments whose memory has been given out are not for the garbage collector.
 var kept sync.Map
 
-func newSegment(client *Client, c *conn, g *grant, memory *mapping, access Access) *Segment {
+func newSegment(c *conn, g *grant, memory *mapping, access Access) *Segment {
 	s := &Segment{
-		client: client, memory: memory, created: g.created(), changing: make(chan struct{}, 1),
+		memory: memory, created: g.created(), changing: make(chan struct{}, 1),
 		conn: c, attachment: *g.Attachment, access: access,
 	}
 	c.hold(s.attachment)
@@ -327,29 +326,34 @@ func (s *Segment) moveTo(from, to *conn) {
 	}
 }
 
-// change is a call that answers with what the segment is then. One that has not reached a daemon is made again, once.
-func (s *Segment) change(ctx context.Context, tried, method string, parameters any) error {
+// onGrant makes a call on the connection that has the grant. One that has not reached a daemon is made again, once.
+func onGrant[T any](ctx context.Context, s *Segment, tried, method string, parameters any) (T, error) {
 	message := encode(method, parameters)
 	for last := false; ; last = true {
+		var got answer[T]
 		c, err := s.granting(ctx)
-		if err != nil {
-			return s.fail(tried, err)
+		if err == nil {
+			got, err = call[T](ctx, c, message, nil)
+			c.release()
 		}
-		got, err := call[described](ctx, c, message, nil)
-		c.release()
 		var lost *lostError
-		if errors.As(err, &lost) && lost.unsent && !last {
-			continue
+		if last || !errors.As(err, &lost) || !lost.unsent {
+			return got.body, s.fail(tried, err)
 		}
-		if err != nil {
-			return s.fail(tried, err)
-		}
-		if uint64(*got.body.Segment.SizeBytes) > uint64(s.memory.length) {
-			return s.fail(tried, nonsense("it tells of more memory than the segment has"))
-		}
-		s.take(got.body.Segment)
-		return nil
 	}
+}
+
+// change is a call that answers with what the segment is then.
+func (s *Segment) change(ctx context.Context, tried, method string, parameters any) error {
+	body, err := onGrant[described](ctx, s, tried, method, parameters)
+	if err != nil {
+		return err
+	}
+	if uint64(*body.Segment.SizeBytes) > uint64(s.memory.length) {
+		return s.fail(tried, nonsense("it tells of more memory than the segment has"))
+	}
+	s.take(body.Segment)
+	return nil
 }
 
 func (s *Segment) byID() target {
@@ -360,6 +364,11 @@ func (s *Segment) byID() target {
 // Publish gives a staged segment its key, with all that was written before, in one step. An empty key means the one named at
 // Create. replace takes the key over from the segment that has it, whose holders keep its memory.
 func (s *Segment) Publish(ctx context.Context, key Key, replace bool) error {
+	done, err := s.turn(ctx)
+	if err != nil {
+		return s.fail("publish", err)
+	}
+	defer done()
 	return s.change(ctx, "publish", "Publish", publish{s.Attachment(), string(key), replace})
 }
 
@@ -381,5 +390,6 @@ func (s *Segment) Renew(ctx context.Context) error {
 
 // Delete deletes the segment. The key is free at once; the memory stays until it is closed everywhere.
 func (s *Segment) Delete(ctx context.Context) error {
-	return s.client.Delete(ctx, ID(s.ID()))
+	_, err := onGrant[empty](ctx, s, "delete", "Delete", s.byID())
+	return err
 }
