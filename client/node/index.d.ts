@@ -1,3 +1,5 @@
+/// <reference types="node" />
+
 /**
  * Shared memory segments by key, from the shmd service of this machine.
  *
