@@ -1,7 +1,8 @@
 /*
  * What the files of the extension share. Each holds one idea: shmd.c the module, its settings and phpinfo(); connection.c
- * the connections of the process; client.c, attributes.c, create.c, segment.c, watch.c, info.c the classes; errors.c the
- * exceptions; enums.c, keys.c, lists.c the values between PHP and libshmd; shmop.c PHP's own shmop on top of shmd.
+ * the connections of the process; client.c, many.c, attributes.c, create.c, segment.c, watch.c, info.c the classes;
+ * errors.c the exceptions; enums.c, keys.c, lists.c the values between PHP and libshmd; shmop.c PHP's own shmop on top of
+ * shmd.
  *
  * A function that can fail returns false or NULL with an exception thrown, unless it says otherwise.
  */
@@ -169,6 +170,10 @@ shmd_segment *php_shmd_segment_take(zend_object *object);
 void php_shmd_client_register(zend_class_entry *ce);
 /* The connection that a Client stands for. Borrowed. */
 shmd_client *php_shmd_client_connection(zend_object *object);
+/* Sets client, or leaves the method with the exception thrown. */
+#define PHP_SHMD_CONNECTED(client)                                        \
+    shmd_client *client = php_shmd_client_connection(Z_OBJ_P(ZEND_THIS)); \
+    if (!client) RETURN_THROWS()
 
 /* ---- watch.c ---- */
 
@@ -180,7 +185,8 @@ void php_shmd_watch_object(zval *out, shmd_watch *watch);
 
 typedef enum { PHP_SHMD_SHMOP_SERVED, PHP_SHMD_SHMOP_OTHER, PHP_SHMD_SHMOP_OFF } php_shmd_shmop_state;
 
-/* Registers the functions shmop_... and the class Shmop, as the module "shmop", where there are none. type: of this module. */
+/* Registers the functions shmop_... and the class Shmop, as the module "shmop", where there are none. type: of this
+ * module. */
 zend_result php_shmd_shmop_startup(int type);
 php_shmd_shmop_state php_shmd_shmop_status(void);
 
