@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <memory>
 #include <utility>
 
@@ -44,6 +45,14 @@ std::optional<HugePages> huge_pages_of(int flags) {
         case 30: return HugePages::huge_1g;
         default: return std::nullopt;
     }
+}
+
+// As the kernel judges: root and one group of the administrator's choice.
+bool may_have_huge_pages(const Peer& peer) {
+    if (peer.is_root()) return true;
+    std::uint32_t group = 0;
+    std::ifstream("/proc/sys/vm/hugetlb_shm_group") >> group;
+    return peer.in_group(group);
 }
 
 system_v::Status describe(const Entry& entry) {
@@ -118,6 +127,7 @@ Outcome Handlers::act(Client& client, const system_v::Get& call) {
     }
     auto huge_pages = huge_pages_of(call.flags);
     if (call.size_bytes < 1 || !huge_pages) return system_v_error(EINVAL);
+    if (*huge_pages != HugePages::none && !may_have_huge_pages(client.peer)) return system_v_error(EPERM);
     if (registry_.system_v().full()) return system_v_error(ENOSPC);
     Create create;
     if (call.key != IPC_PRIVATE) create.key = sysv_key(call.key);

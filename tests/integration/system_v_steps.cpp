@@ -54,7 +54,9 @@ struct Result {
     std::_Exit(3);
 }
 
-int channels[most_workers][2];  // the coordinator's end and the worker's
+// The coordinator's end and the worker's, which has the same number in every program.
+int channels[most_workers][2];
+constexpr int first_channel = 100;
 
 // ---- Workers ----
 
@@ -68,10 +70,13 @@ int number;
 
 enum Wish { anywhere, in_arena, unaligned, over_one, middle_of_one, before_one, over_foreign, lowest, low, high, highest, wishes };
 
-std::uintptr_t address_of(long wish, long choice) {
+// Nothing is put over what the worker needs to live.
+std::uintptr_t address_of(long wish, long choice, bool replaces) {
     const Attachment* one = attached.empty() ? nullptr : &attached[static_cast<std::size_t>(choice) % attached.size()];
     auto at = one ? reinterpret_cast<std::uintptr_t>(one->address) : 0;
     std::uintptr_t place = arena + static_cast<std::uintptr_t>(choice % arena_pages * page);
+    bool is_mine = at >= arena && at < arena + 2 * arena_pages * page;
+    if (replaces && !is_mine && (wish == over_one || wish == middle_of_one)) return place;
     switch (wish) {
         case in_arena: return place;
         case unaligned: return place + 1 + static_cast<std::uintptr_t>(choice % (page - 1));
@@ -79,7 +84,8 @@ std::uintptr_t address_of(long wish, long choice) {
         case middle_of_one: return one && one->bytes > page ? at + page : at;
         case before_one: return one ? at - page : 0;
         case over_foreign: return reinterpret_cast<std::uintptr_t>(foreign) + static_cast<std::uintptr_t>(choice % 4 * page);
-        case lowest: return 1 + static_cast<std::uintptr_t>(choice % (page - 1));
+        // Root gets the first page from the kernel, and not from shmd.
+        case lowest: return (::geteuid() == 0 ? page : 0) + 1 + static_cast<std::uintptr_t>(choice % (page - 1));
         case low: return page;
         case high: return 0x7ffffffff000 - static_cast<std::uintptr_t>(choice % 3 * page);
         case highest: return UINTPTR_MAX - page + 1 - static_cast<std::uintptr_t>(choice % 2 * page);
@@ -92,7 +98,7 @@ Result result_of(long value) {
 }
 
 Result attach(const Step& step) {
-    const std::uintptr_t wish = address_of(step.b, step.d);
+    const std::uintptr_t wish = address_of(step.b, step.d, (step.c & SHM_REMAP) != 0);
     void* data = ::shmat(static_cast<int>(step.a), reinterpret_cast<void*>(wish), static_cast<int>(step.c));
     if (data == reinterpret_cast<void*>(-1)) return result_of(-1);
     auto* begin = static_cast<char*>(data);
@@ -174,8 +180,8 @@ Result touch(const Step& step) {
     // Who is not whom it was started as is given no library by the loader.
     (void)::seteuid(::getuid());
     (void)::setegid(::getgid());
-    std::string which = std::to_string(number), channel = std::to_string(channels[number][1]);
-    ::execl("/proc/self/exe", "system_v_steps", "worker", which.c_str(), channel.c_str(), nullptr);
+    std::string which = std::to_string(number);
+    ::execl("/proc/self/exe", "system_v_steps", "worker", which.c_str(), "", nullptr);
     broken("exec");
 }
 
@@ -313,6 +319,7 @@ bool receive(int worker, Result& result) {
     if (either[0].revents == 0) {
         std::printf("%d w%d has died\n", step_number, worker);
         workers[worker].alive = false;
+        result.value = -9;
         return false;
     }
     return ::recv(channels[worker][0], &result, sizeof result, 0) == static_cast<ssize_t>(sizeof result);
@@ -468,6 +475,10 @@ void random_step() {
 void coordinate(int steps) {
     for (auto& channel : channels) {
         if (::socketpair(AF_UNIX, SOCK_SEQPACKET, 0, channel) != 0) broken("socketpair");
+        const int fixed = first_channel + static_cast<int>(&channel - channels);
+        if (::dup2(channel[1], fixed) < 0) broken("dup2");
+        ::close(channel[1]);
+        channel[1] = fixed;
     }
     pid_names[::getpid()] = "coordinator";
     for (int i = 0; i < 6; i++) {
@@ -499,7 +510,7 @@ int main(int argc, char** argv) {
     const std::string how = argv[1];
     if (how == "worker") {
         number = std::atoi(argv[2]);
-        channels[number][1] = std::atoi(argv[3]);
+        for (int i = 0; i < most_workers; i++) channels[i][1] = first_channel + i;
         Result ready;
         if (::send(channels[number][1], &ready, sizeof ready, MSG_NOSIGNAL) < 0) broken("send");
         serve();
