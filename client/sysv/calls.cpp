@@ -86,7 +86,9 @@ bool get_known(const NameQuery& query, std::int32_t& id) {
 int get(key_t key, std::size_t size, int flags) {
     constexpr auto most = static_cast<std::size_t>(limits::integer);
     // More than the kernel's own limit; what lies between it and ours is more than any machine has.
-    bool beyond = size > SIZE_MAX - (std::size_t{1} << 24) || size > static_cast<std::size_t>(INT64_MAX);
+    bool beyond = size > SIZE_MAX - (std::size_t{1} << 24);
+    // More than any file has, which the kernel finds only after all else.
+    bool too_big_for_file = size > static_cast<std::size_t>(INT64_MAX);
     std::int64_t bytes = beyond ? -1 : static_cast<std::int64_t>(size > most ? most : size);
     bool opens = key != IPC_PRIVATE && (flags & (IPC_CREAT | IPC_EXCL)) != (IPC_CREAT | IPC_EXCL);
     const NameQuery query{key, bytes, flags, ::geteuid(), ::getegid()};
@@ -104,6 +106,7 @@ int get(key_t key, std::size_t size, int flags) {
         count = names_count(link);
     };
     int error = make(Message(system_v::Get{key, bytes, flags}), opens ? Lost::again : Lost::fails, take, prepare);
+    if (too_big_for_file && (error == ENOMEM || error == ENOSPC)) error = EINVAL;
     return error ? failed(error, -1) : reply.id;
 }
 
@@ -150,6 +153,25 @@ std::size_t mapped_bytes(int fd, std::int64_t size) {
     return (bytes + page - 1) / page * page;
 }
 
+void* reserve(std::uintptr_t address, std::size_t bytes) {
+    return ::mmap(reinterpret_cast<void*>(address), bytes, PROT_NONE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+}
+
+// Whether something is in the part of this range that lies within the address space: the kernel looks for that first.
+bool is_occupied(std::uintptr_t address, std::size_t bytes, std::size_t page) {
+    std::size_t within = 0;
+    std::size_t beyond = bytes / page;
+    while (beyond - within > 1) {
+        const std::size_t middle = within + (beyond - within) / 2;
+        void* room = reserve(address, middle * page);
+        if (room == MAP_FAILED && errno == EEXIST) return true;
+        (room == MAP_FAILED ? beyond : within) = middle;
+        if (room != MAP_FAILED) ::munmap(room, middle * page);
+    }
+    return false;
+}
+
 // Takes the room at a fixed address, so that nothing can fail once the daemon has granted, which it notes. 0 or an errno.
 int take_room(const Place& place, int id, int flags, std::size_t& reserved) {
     reserved = 0;
@@ -162,8 +184,8 @@ int take_room(const Place& place, int id, int flags, std::size_t& reserved) {
     auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
     std::size_t bytes = (static_cast<std::size_t>(probe.size_bytes) + page - 1) / page * page;
     if (!place.replace && place.address + static_cast<std::size_t>(probe.size_bytes) < place.address) return EINVAL;
-    void* room = ::mmap(reinterpret_cast<void*>(place.address), bytes, PROT_NONE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    void* room = reserve(place.address, bytes);
+    if (room == MAP_FAILED && errno == ENOMEM && !place.replace) return is_occupied(place.address, bytes, page) ? EINVAL : ENOMEM;
     if (room == MAP_FAILED) return errno != EEXIST ? errno : place.replace ? 0 : EINVAL;
     reserved = bytes;
     return 0;
