@@ -97,8 +97,19 @@ Result result_of(long value) {
     return {value, value == -1 ? errno : 0, {}};
 }
 
+// The kernel counts what it splits and takes away then as attached and detached; shmd does not.
+bool lies_over_a_part(std::uintptr_t wish, long size) {
+    const std::uintptr_t begin = wish - wish % page;
+    const std::uintptr_t end = begin + static_cast<std::uintptr_t>((size + page - 1) / page * page);
+    return std::any_of(attached.begin(), attached.end(), [&](const Attachment& each) {
+        auto from = reinterpret_cast<std::uintptr_t>(each.address), to = from + static_cast<std::uintptr_t>(each.bytes);
+        return from < end && begin < to && (from < begin || to > end);
+    });
+}
+
 Result attach(const Step& step) {
     const std::uintptr_t wish = address_of(step.b, step.d, (step.c & SHM_REMAP) != 0);
+    if ((step.c & SHM_REMAP) != 0 && lies_over_a_part(wish, step.e)) return {-4, 0, {}};
     void* data = ::shmat(static_cast<int>(step.a), reinterpret_cast<void*>(wish), static_cast<int>(step.c));
     if (data == reinterpret_cast<void*>(-1)) return result_of(-1);
     auto* begin = static_cast<char*>(data);
