@@ -105,9 +105,15 @@ bool note_attached(std::uintptr_t address, std::size_t bytes, std::int64_t segme
     return put_in(whole, address);
 }
 
-bool unmap_attached(std::uintptr_t address, std::int64_t& segment, std::uint32_t& attachment) {
+bool unmap_attached(std::uintptr_t address, Detaching& detaching, std::uint32_t& attachment) {
+    std::int64_t& segment = detaching.segment;
     if (!is_used(address)) return false;
-    auto began_here = [&](const Piece& entry) { return entry.address.load(std::memory_order_acquire) == address; };
+    if (segment == 0) detaching.newest = last_number.load();
+    // What another thread is given at the same address, once it is free, is newer.
+    auto began_here = [&](const Piece& entry) {
+        return entry.address.load(std::memory_order_acquire) == address &&
+               static_cast<std::int32_t>(entry.number - detaching.newest) <= 0;
+    };
     std::uintptr_t lowest = UINTPTR_MAX;
     any_entry([&](const Piece& entry) {
         if (segment == 0 && began_here(entry)) lowest = std::min(lowest, entry.begin);

@@ -24,10 +24,16 @@ struct Piece {
 [[nodiscard]] bool note_attached(std::uintptr_t address, std::size_t bytes, std::int64_t segment, std::uint32_t attachment,
                                  std::uint32_t link);
 
+/// One call of shmdt(2).
+struct Detaching {
+    std::int64_t segment = 0;  // 0: nothing was found
+    std::uint32_t newest = 0;  // attachments of this process up to this number
+};
+
 /// Unmaps what began at this address: of the segment that the lowest piece belongs to, as shmdt(2) finds it, all pieces of all
 /// attachments. Each that has ended gives the daemon's number in `attachment`, and this is to be called again with the same
-/// `segment`, which is 0 at first. False when there is nothing more.
-[[nodiscard]] bool unmap_attached(std::uintptr_t address, std::int64_t& segment, std::uint32_t& attachment);
+/// `detaching`, which is empty at first. False when there is nothing more.
+[[nodiscard]] bool unmap_attached(std::uintptr_t address, Detaching& detaching, std::uint32_t& attachment);
 
 /// Takes these bytes from all that have them, for another to be mapped there. One that has nothing left has ended: `attachment`
 /// gets the daemon's number, and this is to be called again. False when nobody has any of them.

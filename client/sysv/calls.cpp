@@ -106,7 +106,7 @@ int get(key_t key, std::size_t size, int flags) {
         count = names_count(link);
     };
     int error = make(Message(system_v::Get{key, bytes, flags}), opens ? Lost::again : Lost::fails, take, prepare);
-    if (too_big_for_file && (error == ENOMEM || error == ENOSPC)) error = EINVAL;
+    if (too_big_for_file && (flags & SHM_HUGETLB) == 0 && (error == ENOMEM || error == ENOSPC)) error = EINVAL;
     return error ? failed(error, -1) : reply.id;
 }
 
@@ -269,10 +269,10 @@ void* at(int id, const void* wish, int flags) {
 int dt(const void* address) {
     forget_if_forked();
     int error = errno;
-    std::int64_t segment = 0;
+    Detaching detaching;
     std::uint32_t ended = 0;
-    while (unmap_attached(reinterpret_cast<std::uintptr_t>(address), segment, ended)) end_attachment(ended);
-    if (segment == 0) return failed(EINVAL, -1);
+    while (unmap_attached(reinterpret_cast<std::uintptr_t>(address), detaching, ended)) end_attachment(ended);
+    if (detaching.segment == 0) return failed(EINVAL, -1);
     errno = error;
     return 0;
 }
