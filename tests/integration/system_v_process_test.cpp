@@ -35,7 +35,7 @@ template <typename C>
 int errno_of(RawClient& client, const C& call) {
     auto received = client.call(call);
     if (!received.is_error()) return 0;
-    return static_cast<int>(received.known_error().errno_number());
+    return static_cast<int>(received.known_error().number.value_or(-1));
 }
 
 }  // namespace
@@ -137,7 +137,7 @@ TEST_CASE("nobody takes or ends the attachments of another process" * doctest::s
 }
 
 TEST_CASE("a flood of inheritances ends at the quota, and the daemon lives") {
-    const Daemon daemon({.config = R"({"limits": {"attachmentsPerUser": 3000}})"});
+    const Daemon daemon({.config = R"({"limits": {"perUid": {"attachments": 3000}}})"});
     RawClient owner(daemon.socket());
     const auto id = owner.call(system_v::Get{0, 4096, 0600}).value().id;
     const std::uint32_t attachment = *owner.call(system_v::Attach{id, 0, std::nullopt, std::nullopt}).value().attachment;
@@ -146,7 +146,8 @@ TEST_CASE("a flood of inheritances ends at the quota, and the daemon lives") {
     {
         RawClient greedy(daemon.socket());
         for (int i = 0; i < 6; i++) {
-            for (std::uint32_t each : greedy.call(flood).value().attachments) (each != 0 ? made : refused)++;
+            const auto inherited = greedy.call(flood);
+            for (std::uint32_t each : inherited.value().attachments) (each != 0 ? made : refused)++;
         }
     }
     CHECK(made == 2999);

@@ -82,7 +82,7 @@ std::uintptr_t address_of(long wish, long choice, bool replaces) {
         case unaligned: return place + 1 + static_cast<std::uintptr_t>(choice % (page - 1));
         case over_one: return at;
         case middle_of_one: return one && one->bytes > page ? at + page : at;
-        case before_one: return one ? at - page : 0;
+        case before_one: return is_mine ? at - page : place;
         case over_foreign: return reinterpret_cast<std::uintptr_t>(foreign) + static_cast<std::uintptr_t>(choice % 4 * page);
         // Root gets the first page from the kernel, and not from shmd.
         case lowest: return (::geteuid() == 0 ? page : 0) + 1 + static_cast<std::uintptr_t>(choice % (page - 1));
@@ -374,9 +374,10 @@ void get(int worker) {
     long size = any_of({0, 1, page - 1, page, page + 1, 3 * page, 10000, -1, LONG_MAX, LONG_MIN, 5, 1L << 60, 1L << 50, -(1L << 24), -(1L << 24) - 1});
     long flags = any_of({0, IPC_CREAT, IPC_CREAT, IPC_CREAT | IPC_EXCL, IPC_EXCL}) | roll(2) * roll(01000);
     if (roll(2) == 0) flags = IPC_CREAT | any_of({0666, 0644, 0600, 0660, 0777, 0444}), size = 1 + roll(3 * page);
-    if (roll(25) == 0) flags |= any_of({1 << 15, 1 << 17, INT_MIN, 010000});
+    if (roll(25) == 0) flags |= any_of({1 << 15, 1 << 17, INT_MIN, 020000});
     if (roll(25) == 0 && size < 1 << 20) flags |= SHM_NORESERVE;
-    if (roll(30) == 0) flags |= SHM_HUGETLB | any_of({0, 21 << 26, 30 << 26, 5 << 26});
+    // Huge pages that are not there and not reserved: the kernel gives a segment that nobody can touch.
+    if (roll(30) == 0) flags = (flags & ~SHM_NORESERVE) | SHM_HUGETLB | any_of({0, 21 << 26, 30 << 26, 5 << 26});
     Result result = send(worker, {Do::get, key, size, flags});
     if (result.value >= 0 && id_names.try_emplace(static_cast<int>(result.value), "s" + std::to_string(ids.size())).second) {
         ids.push_back(static_cast<int>(result.value));
