@@ -49,8 +49,8 @@ class Client:
         """The socket's."""
         return self._path
 
-    def abandon(self) -> None:
-        """Not to be called: for a child after fork(2)."""
+    def _abandon(self) -> None:
+        """For a child after fork(2)."""
         self._lock = threading.Lock()
         self._current = None
 
@@ -363,7 +363,7 @@ class _SharedLock:
     """Another thread may have held it at a fork."""
 
     @staticmethod
-    def abandon() -> None:
+    def _abandon() -> None:
         global _shared_lock
         _shared_lock = threading.Lock()
 

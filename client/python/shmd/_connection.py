@@ -129,7 +129,7 @@ class Connection:
         """For a call by the caller as it is now."""
         return not self.ended and not self.abandoned and self.identity == (os.getpid(), os.geteuid(), os.getegid())
 
-    def abandon(self) -> None:
+    def _abandon(self) -> None:
         """For a child after fork(2)."""
         self._fresh()
         self.abandoned = True

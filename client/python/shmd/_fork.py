@@ -15,14 +15,14 @@ _registered: "weakref.WeakSet[Any]" = weakref.WeakSet()
 
 
 def register(thing: Any) -> None:
-    """thing.abandon() is called in every child."""
+    """thing._abandon() is called in every child."""
     with guard:
         _registered.add(thing)
 
 
 def _in_child() -> None:
     for thing in list(_registered):
-        thing.abandon()
+        thing._abandon()
     guard.release()
 
 

@@ -57,7 +57,8 @@ def _from_labels(segment: "Segment") -> Tuple[Any, Tuple[int, ...]]:
     try:
         text = segment.labels["dtype"]
         descr: Any = ast.literal_eval(text) if text[:1] in ("[", "(") else text
-        kind = numpy.lib.format.descr_to_dtype(descr)
+        npy: Any = numpy.lib.format  # partly untyped in older versions
+        kind = npy.descr_to_dtype(descr)
         text = segment.labels["shape"]
         lengths = tuple(int(each) for each in text.split(",")) if text else ()
         if any(length < 0 for length in lengths):
@@ -72,7 +73,8 @@ def _from_labels(segment: "Segment") -> Tuple[Any, Tuple[int, ...]]:
 def _keep(segment: "Segment", kind: Any, lengths: Tuple[int, ...]) -> None:
     import numpy
 
-    descr = numpy.lib.format.dtype_to_descr(kind)
+    npy: Any = numpy.lib.format
+    descr = npy.dtype_to_descr(kind)
     labels = {"dtype": descr if isinstance(descr, str) else repr(descr), "shape": ",".join(map(str, lengths))}
     if all(segment.labels.get(name) == value for name, value in labels.items()):
         return

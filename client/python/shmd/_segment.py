@@ -24,7 +24,7 @@ from typing import (
     overload,
 )
 
-from . import _decode, _options
+from . import _decode, _fork, _options
 from ._buffer import NATIVE, Exporter, closed_type
 from ._connection import SEGMENTS, Connection, Descriptors
 from ._decode import Access, AclEntry, Lifetime, SegmentInfo
@@ -95,7 +95,7 @@ class Segment(_Exporter):
     """
 
     def __init__(self, grant: HeldGrant, memory: mmap.mmap, info: SegmentInfo, access: Access, created: bool) -> None:
-        self._lock = threading.RLock()
+        self._abandon()
         self._info = info
         self._access = access
         self._created = created
@@ -103,6 +103,11 @@ class Segment(_Exporter):
         self._handed_out = False
         self._graves: List[mmap.mmap] = []
         self._take(grant, memory)
+        _fork.register(self)
+
+    def _abandon(self) -> None:
+        """For a child after fork(2): another thread may have held the lock."""
+        self._lock = threading.RLock()
 
     def _take(self, grant: HeldGrant, memory: mmap.mmap) -> None:
         self._grant = grant
@@ -126,12 +131,10 @@ class Segment(_Exporter):
     @property
     def buf(self) -> memoryview:
         """Its bytes. Closed with the segment, as far as nobody has made views of it."""
-        with self._lock:
-            if self._memory is None:
-                raise Closed("the segment is closed")
-            if self._buf is None:
-                self._buf = self._view()
-            return self._buf
+        buf = self._buf
+        if buf is None or self._memory is None:
+            buf = self._buf = self._view()
+        return buf
 
     def __bytes__(self) -> bytes:
         return bytes(self.buf)

@@ -11,7 +11,8 @@ from ._segment import Segment
 
 
 class SharedMemory:
-    """A block of shared memory that has a name: the key of a segment of exactly this size.
+    """A block of shared memory that has a name: the key of a segment of exactly this size. A name is what a key may be, so it
+    begins with a letter or a digit.
 
     create: makes it; FileExistsError when the name is taken. Without a name one is made up. Otherwise it attaches to the block
     of this name: FileNotFoundError when there is none. size is asked for when it is created.

@@ -119,11 +119,32 @@ def test_a_child_is_made_while_another_thread_is_in_a_call(client, control):
     waiting.start()
     while control.call("io.shmd.Control.GetStatus")["connections"] < 3:
         pass
+    segment = client.create("a", 10, capacity=20)
     connection = client._connection()
-    with connection._call_lock, connection._send_lock, client._lock:
-        in_child(lambda: client.create("late", 10).close())
+    held, done = threading.Event(), threading.Event()
+
+    def hold():
+        with segment._lock, connection._call_lock, connection._send_lock, client._lock:
+            held.set()
+            done.wait(100)
+
+    holding = threading.Thread(target=hold)
+    holding.start()
+    held.wait()
+
+    def child():
+        segment.buf[0] = 1
+        with pytest.raises(shmd.Inherited):
+            segment.resize(20)
+        segment.close()
+        client.create("late", 10).close()
+
+    in_child(child)
+    done.set()
+    holding.join()
     waiting.join(60)
     assert not waiting.is_alive()
+    segment.close()
 
 
 def test_the_inherited_socket_is_closed_in_the_child(client):
