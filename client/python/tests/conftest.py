@@ -83,6 +83,13 @@ def daemon(session_daemon, monkeypatch):
     assert len(open_descriptors()) <= before
 
 
+def wait_for_connections(control, count):
+    """Until the daemon has so many: those of earlier tests may still be ending, and a wait begins with its connection."""
+    end = time.monotonic() + 60
+    while control.call("io.shmd.Control.GetStatus")["connections"] != count:
+        assert time.monotonic() < end, "the daemon never had so many connections"
+
+
 def segments():
     with shmd.Client(control=True) as control:
         return [each["segment"] for each in control.call_many("io.shmd.Control.ListSegments") if each.get("segment")]

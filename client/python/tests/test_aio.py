@@ -7,15 +7,17 @@ import pytest
 import shmd
 
 
-async def until_waiting(control, count):
-    while control.call("io.shmd.Control.GetStatus")["connections"] < count:
+async def connections(control, count):
+    """Until the daemon has so many."""
+    while control.call("io.shmd.Control.GetStatus")["connections"] != count:
         await asyncio.sleep(0)
 
 
 def test_open_waits_without_holding_up_the_loop(client, control):
     async def main():
+        await connections(control, 2)
         waits = [asyncio.ensure_future(client.open_async("late", wait=1000)) for _ in range(3)]
-        await until_waiting(control, 5)
+        await connections(control, 5)
         assert not any(each.done() for each in waits)
         client.create("late", 10).close()
         segments = await asyncio.gather(*waits)
@@ -36,14 +38,14 @@ def test_open_waits_without_holding_up_the_loop(client, control):
 
 def test_a_wait_is_cancelled(client, control):
     async def main():
+        await connections(control, 2)
         wait = asyncio.ensure_future(client.open_async("never", wait=1000))
-        await until_waiting(control, 3)
+        await connections(control, 3)
         wait.cancel()
         with pytest.raises(asyncio.CancelledError):
             await wait
         del wait
-        while control.call("io.shmd.Control.GetStatus")["connections"] > 2:
-            await asyncio.sleep(0)
+        await connections(control, 2)
 
     asyncio.run(main())
 

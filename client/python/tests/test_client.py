@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 import shmd
+from conftest import open_descriptors, wait_for_connections
 
 
 def test_five_lines_work(daemon):
@@ -229,8 +230,7 @@ def test_wait_for_a_key(client):
         waiting.start()
         # Until it waits there is nothing to see of it but its connection.
         with shmd.Client(control=True) as control:
-            while control.call("io.shmd.Control.GetStatus")["connections"] < 4:
-                pass
+            wait_for_connections(control, 5)
         other.create("soon", 10).close()
         waiting.join(60)
         assert watch.next(60).kind == "created"
@@ -315,8 +315,6 @@ def test_a_closed_client_makes_no_calls_and_its_segments_live_on(daemon):
 
 
 def test_a_client_that_is_closed_leaves_no_socket_though_an_exception_is_kept(daemon):
-    from conftest import open_descriptors
-
     before = open_descriptors()
     client = shmd.Client()
     with pytest.raises(shmd.NoSuchSegment) as kept:

@@ -10,7 +10,7 @@ import pytest
 
 import fake_daemon
 import shmd
-from conftest import ROOT, open_descriptors
+from conftest import ROOT, open_descriptors, wait_for_connections
 from shmd import _paths
 
 VECTOR = json.loads((ROOT / "protocol" / "vectors" / "client" / "grant.json").read_text())
@@ -159,10 +159,10 @@ def test_a_call_that_is_interrupted_mixes_up_nothing(interruptions):
 
 def test_a_wait_that_is_interrupted(client, control, interruptions):
     def interrupt_when_it_waits():
-        while control.call("io.shmd.Control.GetStatus")["connections"] < 3:
-            pass
+        wait_for_connections(control, 3)
         signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
 
+    wait_for_connections(control, 2)
     thread = threading.Thread(target=interrupt_when_it_waits)
     thread.start()
     with pytest.raises(Interruption):

@@ -11,6 +11,7 @@ import traceback
 import pytest
 
 import shmd
+from conftest import wait_for_connections
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 
@@ -117,8 +118,7 @@ def test_a_child_is_made_while_another_thread_is_in_a_call(client, control):
     """Its locks are held then, and nobody in the child will open them."""
     waiting = threading.Thread(target=lambda: client.open("late", wait=1000).close())
     waiting.start()
-    while control.call("io.shmd.Control.GetStatus")["connections"] < 3:
-        pass
+    wait_for_connections(control, 3)
     segment = client.create("a", 10, capacity=20)
     connection = client._connection()
     held, done = threading.Event(), threading.Event()

@@ -6,6 +6,7 @@ import threading
 import pytest
 
 import shmd
+from conftest import wait_for_connections
 from shmd import _connection
 
 
@@ -122,8 +123,7 @@ def test_a_wait_outlives_a_restart(manager, client):
     thread = threading.Thread(target=lambda: opened.append(client.open("late", wait=1000)))
     thread.start()
     with shmd.Client(manager.control_socket) as control:
-        while control.call("io.shmd.Control.GetStatus")["connections"] < 3:
-            pass
+        wait_for_connections(control, 3)
     restart(manager)
     with shmd.Client(manager.socket) as other:
         other.create("late", 10).close()
