@@ -1,4 +1,4 @@
-"""One connection to the daemon: bytes and descriptors out of the socket, calls and replies, and the grants made on it.
+"""One connection to the daemon: calls and their replies, and the grants made on it.
 
 A grant lasts as long as its connection. When the daemon was restarted, a successor takes up what its predecessor had. Who
 the caller is now, and what may be repeated, is the client's business.
@@ -6,10 +6,8 @@ the caller is now, and what may be repeated, is the client's business.
 
 from __future__ import annotations
 
-import array
 import contextlib
 import errno
-import json
 import os
 import select
 import socket
@@ -20,57 +18,13 @@ from typing import Any, Callable, Deque, Dict, Iterator, List, Mapping, Optional
 
 from . import _decode, _fork
 from ._errors import Closed, Disconnected, Error, NoDaemon, ProtocolError, Unsent, remote_error
+from ._wire import MAX_MESSAGE, Descriptors, Inbox, encode_call
 
 T = TypeVar("T")
 
 SEGMENTS = "io.shmd.Segments."
-MAX_MESSAGE = 1 << 20
-MAX_DESCRIPTORS = 253
 MAX_RESUMED = 4096
-_READ_BYTES = 1 << 16
-_CONTROL_BYTES = socket.CMSG_SPACE(MAX_DESCRIPTORS * array.array("i").itemsize)
 _GONE = "the daemon has gone away"
-
-
-class Descriptors:
-    """Those that came with a reply. What is not taken is closed."""
-
-    def __init__(self, descriptors: List[int], lost: bool) -> None:
-        self._all: List[Optional[int]] = list(descriptors)
-        self.lost = lost
-
-    def take(self, index: int) -> int:
-        """The one at this index, owned by the caller."""
-        descriptor = self._all[index] if index < len(self._all) else None
-        if descriptor is None:
-            if self.lost:
-                raise Error("this process may open no more files: close some, or raise its limit", code=errno.EMFILE)
-            raise _decode.Nonsense("the descriptor that it names did not come with it")
-        self._all[index] = None
-        return descriptor
-
-    def copy(self, index: int) -> Optional[int]:
-        """A copy of the one at this index, owned by the caller; None when it is not there."""
-        descriptor = self._all[index] if index < len(self._all) else None
-        return None if descriptor is None else os.dup(descriptor)
-
-    def __del__(self) -> None:
-        self.close()
-
-    def close(self) -> None:
-        for descriptor in self._all:
-            if descriptor is not None:
-                os.close(descriptor)
-        self._all.clear()
-
-
-_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-
-
-def encode_call(method: str, parameters: Mapping[str, Any], **flags: bool) -> bytes:
-    """A call as bytes. Parameters that are None are left out."""
-    call: Dict[str, Any] = {"method": method, "parameters": {k: v for k, v in parameters.items() if v is not None}, **flags}
-    return _encoder.encode(call).encode("utf-8") + b"\0"
 
 
 class Connection:
@@ -83,10 +37,7 @@ class Connection:
         self.ended = False
         self.abandoned = False
         self.grants: Set[int] = set()
-        self._received = bytearray()
-        self._scanned = 0
-        self._descriptors: List[int] = []
-        self._lost_descriptors = False
+        self._inbox = Inbox()
         self._owed = False  # a reply whose caller was interrupted
         self._proven = False
         self._retired = False
@@ -115,7 +66,7 @@ class Connection:
     def __del__(self) -> None:
         if hasattr(self, "_socket"):
             self._socket.close()
-            self._close_descriptors()
+            self._inbox.close_descriptors()
 
     # ---- State ----
 
@@ -134,7 +85,7 @@ class Connection:
         self._fresh()
         self.abandoned = True
         self._socket.close()
-        self._close_descriptors()
+        self._inbox.close_descriptors()
 
     def give_up(self) -> None:
         """Ends it, also for a thread that waits on it."""
@@ -157,7 +108,7 @@ class Connection:
                 try:
                     self.ended = True
                     self._socket.close()
-                    self._close_descriptors()
+                    self._inbox.close_descriptors()
                 finally:
                     self._send_lock.release()
         finally:
@@ -176,9 +127,9 @@ class Connection:
             self._begin(encode_call(method, parameters), tried)
             with self._exchange(tried):
                 reply = self._next_reply(tried)
-                if reply.continues or self._received:
+                if reply.continues or self._inbox.has_more():
                     raise _decode.Nonsense("there is more than one reply")
-                descriptors = self._take_descriptors()
+                descriptors = self._inbox.take_descriptors()
                 self._owed = False
                 self._proven = True
                 try:
@@ -198,11 +149,11 @@ class Connection:
             with self._exchange(tried):
                 while True:
                     reply = self._next_reply(tried)
-                    self._close_descriptors()
+                    self._inbox.close_descriptors()
                     if not reply.continues:
                         self._owed = False
                         self._proven = True
-                        if self._received:
+                        if self._inbox.has_more():
                             raise _decode.Nonsense("there are replies after the last one")
                     if reply.error is not None:
                         raise remote_error(reply.error, reply.parameters, tried)
@@ -231,7 +182,7 @@ class Connection:
                 if data is None:
                     return None
                 reply = _decode.message(data)
-                self._close_descriptors()
+                self._inbox.close_descriptors()
                 if reply.error is not None:
                     self.give_up()
                     raise remote_error(reply.error, reply.parameters, tried)
@@ -347,11 +298,11 @@ class Connection:
         """A daemon that takes no more connections says why, unasked, and hangs up."""
         with contextlib.suppress(OSError, _decode.Nonsense):
             while not self._proven:
-                data = self._buffered()
+                data = self._inbox.next()
                 if data is not None:
                     reply = _decode.message(data)
                     return remote_error(reply.error, reply.parameters, tried) if reply.error is not None else None
-                if not self._read(socket.MSG_DONTWAIT):
+                if not self._inbox.read(self._socket, socket.MSG_DONTWAIT):
                     break
         return None
 
@@ -364,11 +315,11 @@ class Connection:
             yield
         except _decode.Nonsense as error:
             self.give_up()
-            self._close_descriptors()
+            self._inbox.close_descriptors()
             raise ProtocolError(f"cannot {tried}: the daemon's answer makes no sense: {error}") from None
         except Disconnected:
             self.give_up()
-            self._close_descriptors()
+            self._inbox.close_descriptors()
             raise
 
     def _next_reply(self, tried: str) -> _decode.Message:
@@ -378,13 +329,13 @@ class Connection:
 
     def _next_message(self, tried: str, deadline: Optional[float]) -> Optional[bytes]:
         while True:
-            data = self._buffered()
+            data = self._inbox.next()
             if data is not None:
                 return data
             if deadline is not None and not self._readable(deadline):
                 return None
             try:
-                more = self._read(0)
+                more = self._inbox.read(self._socket)
             except ConnectionResetError:
                 more = False
             except OSError as error:
@@ -399,39 +350,6 @@ class Connection:
         poll.register(self._socket, select.POLLIN)
         return bool(poll.poll(max(0.0, deadline - time.monotonic()) * 1000))
 
-    def _buffered(self) -> Optional[bytes]:
-        end = self._received.find(b"\0", self._scanned)
-        if end < 0:
-            self._scanned = len(self._received)
-            if self._scanned > MAX_MESSAGE:
-                raise _decode.Nonsense("it is too large")
-            return None
-        data = bytes(self._received[:end])
-        del self._received[: end + 1]
-        self._scanned = 0
-        return data
-
-    def _read(self, flags: int) -> bool:
-        """False at the end. Descriptors are kept in their order: the kernel may credit one to another message than its own."""
-        data, control, told, _ = self._socket.recvmsg(_READ_BYTES, _CONTROL_BYTES, flags | socket.MSG_CMSG_CLOEXEC)
-        for level, kind, content in control:
-            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                some = array.array("i")
-                some.frombytes(content[: len(content) - len(content) % some.itemsize])
-                self._descriptors.extend(some)
-        if told & socket.MSG_CTRUNC:
-            self._lost_descriptors = True
-        self._received += data
-        return bool(data)
-
-    def _take_descriptors(self) -> Descriptors:
-        taken = Descriptors(self._descriptors, self._lost_descriptors)
-        self._descriptors, self._lost_descriptors = [], False
-        return taken
-
-    def _close_descriptors(self) -> None:
-        self._take_descriptors().close()
-
     def _discard_owed(self) -> None:
         """Takes the reply to a call whose caller was interrupted, by an exception of a signal handler, and gives back what was
         granted by it."""
@@ -439,7 +357,7 @@ class Connection:
             while self._owed and not self.ended:
                 with self._exchange("take a reply"):
                     reply = self._next_reply("take a reply")
-                    self._close_descriptors()
+                    self._inbox.close_descriptors()
                     self._owed = reply.continues
                     self._release_all(reply.parameters)
 

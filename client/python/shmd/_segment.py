@@ -26,10 +26,11 @@ from typing import (
 
 from . import _decode, _fork, _options
 from ._buffer import NATIVE, Exporter, closed_type
-from ._connection import SEGMENTS, Connection, Descriptors
+from ._connection import SEGMENTS, Connection
 from ._decode import Access, AclEntry, Lifetime, SegmentInfo
 from ._errors import Closed, Disconnected, Error, Inherited, ProtocolError, ReadOnly, Unsent
 from ._memory import bury, map_memory
+from ._wire import Descriptors
 
 if TYPE_CHECKING:
     import numpy

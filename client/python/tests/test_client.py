@@ -285,11 +285,11 @@ def test_a_watch_is_ended_by_another_thread(client):
 def test_a_watch_is_ended_while_it_waits(client):
     watch = client.watch()
     assert watch.next().kind == "ready"
-    connection = watch._connection
-    read = connection._read
-    connection._read = lambda flags: watch.close() or read(flags)
+    inbox = watch._connection._inbox
+    read = inbox.read
+    inbox.read = lambda source: watch.close() or read(source)
     assert list(watch) == []
-    del connection._read
+    del inbox.read
 
 
 def test_any_method_can_be_called(client, control):

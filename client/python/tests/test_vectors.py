@@ -79,7 +79,7 @@ class Conversation:
         assert set(reply) <= set(pattern) and "parameters" in reply
         assert matches(pattern, reply, self.saved), (pattern, reply)
         _decode.message(data)
-        descriptors = self.connection._take_descriptors()
+        descriptors = self.connection._inbox.take_descriptors()
         taken = [descriptors.take(index) for index in range(count)]
         assert not any(each is not None for each in descriptors._all)
         for descriptor in taken:

@@ -1,0 +1,107 @@
+"""Bytes and descriptors: calls as bytes, and messages out of a socket with the descriptors that came with them."""
+
+from __future__ import annotations
+
+import array
+import errno
+import json
+import os
+import socket
+from typing import Any, Dict, List, Mapping, Optional
+
+from ._decode import Nonsense
+from ._errors import Error
+
+MAX_MESSAGE = 1 << 20
+MAX_DESCRIPTORS = 253
+_READ_BYTES = 1 << 16
+_CONTROL_BYTES = socket.CMSG_SPACE(MAX_DESCRIPTORS * array.array("i").itemsize)
+
+_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def encode_call(method: str, parameters: Mapping[str, Any], **flags: bool) -> bytes:
+    """A call as bytes. Parameters that are None are left out."""
+    call: Dict[str, Any] = {"method": method, "parameters": {k: v for k, v in parameters.items() if v is not None}, **flags}
+    return _encoder.encode(call).encode("utf-8") + b"\0"
+
+
+class Descriptors:
+    """Those that came with a reply. What is not taken is closed."""
+
+    def __init__(self, descriptors: List[int], lost: bool) -> None:
+        self._all: List[Optional[int]] = list(descriptors)
+        self.lost = lost
+
+    def take(self, index: int) -> int:
+        """The one at this index, owned by the caller."""
+        descriptor = self._all[index] if index < len(self._all) else None
+        if descriptor is None:
+            if self.lost:
+                raise Error("this process may open no more files: close some, or raise its limit", code=errno.EMFILE)
+            raise Nonsense("the descriptor that it names did not come with it")
+        self._all[index] = None
+        return descriptor
+
+    def copy(self, index: int) -> Optional[int]:
+        """A copy of the one at this index, owned by the caller; None when it is not there."""
+        descriptor = self._all[index] if index < len(self._all) else None
+        return None if descriptor is None else os.dup(descriptor)
+
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        for descriptor in self._all:
+            if descriptor is not None:
+                os.close(descriptor)
+        self._all.clear()
+
+
+class Inbox:
+    """What has come out of a socket and nobody has taken yet."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+        self._scanned = 0
+        self._descriptors: List[int] = []
+        self._lost = False
+
+    def read(self, source: socket.socket, flags: int = 0) -> bool:
+        """Receives once. False at the end. Descriptors are kept in their order: the kernel may credit one to another message
+        than its own."""
+        data, control, told, _ = source.recvmsg(_READ_BYTES, _CONTROL_BYTES, flags | socket.MSG_CMSG_CLOEXEC)
+        for level, kind, content in control:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                some = array.array("i")
+                some.frombytes(content[: len(content) - len(content) % some.itemsize])
+                self._descriptors.extend(some)
+        if told & socket.MSG_CTRUNC:
+            self._lost = True
+        self._bytes += data
+        return bool(data)
+
+    def next(self) -> Optional[bytes]:
+        """The next message that is complete. Nonsense when one is too large."""
+        end = self._bytes.find(b"\0", self._scanned)
+        if end < 0:
+            self._scanned = len(self._bytes)
+            if self._scanned > MAX_MESSAGE:
+                raise Nonsense("it is too large")
+            return None
+        data = bytes(self._bytes[:end])
+        del self._bytes[: end + 1]
+        self._scanned = 0
+        return data
+
+    def has_more(self) -> bool:
+        return bool(self._bytes)
+
+    def take_descriptors(self) -> Descriptors:
+        """All that have come."""
+        taken = Descriptors(self._descriptors, self._lost)
+        self._descriptors, self._lost = [], False
+        return taken
+
+    def close_descriptors(self) -> None:
+        self.take_descriptors().close()
