@@ -347,7 +347,7 @@ func TestSegmentsStayOpenWhenTheClientIsClosed(t *testing.T) {
 	must(t, segment.Delete(ctx))
 	before := daemontest.Descriptors()
 	must(t, segment.Close())
-	if daemontest.Descriptors() != before-1 {
+	if daemontest.Descriptors() >= before {
 		t.Fatal("the connection is still open")
 	}
 	if _, err := observer.Describe(ctx, shmd.Key("go/calls/outlives")); !errors.Is(err, shmd.ErrNoSuchSegment) {

@@ -57,7 +57,10 @@ func create(t testing.TB, client *shmd.Client, key shmd.Key, size int64, options
 	segment, err := client.Create(ctx, key, size, options)
 	must(t, err)
 	t.Cleanup(func() {
-		segment.Delete(context.Background())
+		if cleaner, err := shmd.Dial(ctx, ""); err == nil { // the test may have closed the client and the segment
+			cleaner.Delete(ctx, shmd.ID(segment.ID()))
+			cleaner.Close()
+		}
 		segment.Close()
 	})
 	return segment
