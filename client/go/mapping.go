@@ -167,7 +167,7 @@ func readable(address uintptr) (can bool) {
 // somebody else's memory. Address space is plenty, but has an end.
 const (
 	mostForbidden      = 1024
-	mostForbiddenBytes = math.MaxInt / (1 << 22) // 2 TiB of the 128 that there are; half a KiB on a 32-bit machine: nothing
+	mostForbiddenBytes = 1 << (26 + 15*(^uint(0)>>63)) // 2 TiB of 128; on a 32-bit machine 64 MiB
 )
 
 var forbidden struct {

@@ -214,8 +214,8 @@ func TestReadAtAndWriteAt(t *testing.T) {
 
 func TestSliceOf(t *testing.T) {
 	type pair struct {
-		A uint32
-		B [2]float64
+		A, _ uint32
+		B    [2]float64
 	}
 	client := dial(t)
 	segment := create(t, client, "", 100, nil)

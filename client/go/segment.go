@@ -63,7 +63,7 @@ func (s *Segment) take(segment *wireInfo) {
 // calls it: there it is a panic with a [runtime.Error]. Other goroutines that get the slice have to do so themselves, or
 // use [Segment.View].
 //
-// The panic after Close is certain for the last 1024 segments that were closed (of 2 TiB in all). The addresses of older
+// The panic after Close is certain for the last 1024 segments that were closed (of 2 TiB in all; on 32-bit machines 64 MiB). The addresses of older
 // ones may be in use again.
 func (s *Segment) Bytes() []byte {
 	if !s.memory.use() {
