@@ -1,6 +1,6 @@
 //! An open segment of whatever type. In Rust what it is open for is its type, so here is one for all of them.
 
-use serde_json::{json, Value};
+use serde_json::Value;
 use shmd::{Client, Error, ErrorKind, Grant, Key, ReadOnly, ReadWrite, Refused, Sealed, Segment, Staged};
 
 use crate::failure::Failure;
@@ -142,13 +142,4 @@ fn done<N, S>(outcome: Result<N, Refused<S>>, new: impl FnOnce(N) -> Handle, old
             (segment.map(old), Err(error.into()))
         }
     }
-}
-
-/// What this client cannot be asked to do, since the call does not compile.
-pub fn missing() -> Value {
-    json!([
-        "write: to what is open for reading or sealed does not compile",
-        "publish: of what is not staged does not compile",
-        "create: staged together with access \"read\" or createMode \"any\" does not compile",
-    ])
 }
