@@ -1,5 +1,6 @@
 // The conformance agent of Node.js: one JSON request a line in, one JSON answer a line out. Uses the package alone, from
 // $SHMD_NODE_PACKAGE, a directory where it is built, else from the source tree.
+import { constants } from "node:buffer";
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
@@ -56,9 +57,10 @@ const operations = {
   },
   async read({ handle, offset, length }) {
     const segment = held(handle);
-    // As a program would that knows the size: a view of the memory.
     if (offset + length > segment.size) throw new RangeError("outside of the segment");
-    return { hex: Buffer.from(segment.buffer, offset, length).toString("hex") };
+    // A view of the memory, where Node.js has one so large.
+    const large = segment.size > constants.MAX_LENGTH;
+    return { hex: (large ? segment.read(offset, length) : Buffer.from(segment.buffer, offset, length)).toString("hex") };
   },
   async describe(named) {
     return { segment: await (await client()).describe(target(named)) };
