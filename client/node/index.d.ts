@@ -40,7 +40,8 @@ export type Access = "read" | "write";
 /**
  * What happens when this process writes to a buffer that it has open for reading, which JavaScript cannot refuse. "private": the
  * page of 4096 bytes that was written becomes this process's own: others never see the write, and this process does not see what
- * they write there from then on. "crash": SIGSEGV ends the process. Memory of `huge2M` and `huge1G` pages always has "crash".
+ * they write there from then on. "crash": SIGSEGV ends the process. Memory of `huge2M` and `huge1G` pages always has "crash", and so has
+ * what a limit on private memory (RLIMIT_DATA, vm.overcommit_memory=2) does not allow to be copied.
  */
 export type StrayWrites = "private" | "crash";
 

@@ -41,17 +41,22 @@ function sizeOf(descriptor, info) {
 }
 
 /**
+ * Maps, in one of two ways. A limit on private memory (RLIMIT_DATA, vm.overcommit_memory=2) counts what could be copied though
+ * nobody writes: what it does not allow is mapped for reading.
  * @template T
- * @param {() => T} map
+ * @param {number} protection
+ * @param {(protection: number) => T} map
  * @returns {T}
  */
-function mapping(map) {
+function mapping(protection, map) {
   try {
-    return map();
+    return map(protection);
   } catch (error) {
     const { errno } = /** @type {{errno?: number}} */ (error);
     if (errno === undefined) throw error;
-    throw new MemoryError(`its memory cannot be mapped: ${codeOf(errno)}`, { code: codeOf(errno) });
+    const code = codeOf(errno);
+    if (code === "ENOMEM" && protection === protections.copy) return mapping(protections.read, map);
+    throw new MemoryError(`its memory cannot be mapped: ${code}`, { code });
   }
 }
 
@@ -98,9 +103,11 @@ export class Memory {
     const size = sizeOf(descriptor, info);
     this.#size = size;
     this.#strayWrites = strayWrites;
-    const protection = protectionFor(info, access, strayWrites);
     const advice = info.hugePages === "transparent";
-    this.#mapping = mapping(() => new native.Mapping(descriptor, size, protection, advice));
+    this.#mapping = mapping(
+      protectionFor(info, access, strayWrites),
+      (protection) => new native.Mapping(descriptor, size, protection, advice),
+    );
   }
 
   /**
@@ -112,8 +119,10 @@ export class Memory {
   replace(descriptor, info, access) {
     const size = sizeOf(descriptor, info);
     if (size !== this.#size) throw new ProtocolError("its memory has another size than before");
-    const protection = protectionFor(info, access, this.#strayWrites);
-    mapping(() => this.#mapped.replace(descriptor, size, protection, info.hugePages === "transparent"));
+    const advice = info.hugePages === "transparent";
+    mapping(protectionFor(info, access, this.#strayWrites), (protection) =>
+      this.#mapped.replace(descriptor, size, protection, advice),
+    );
   }
 
   get closed() {

@@ -107,6 +107,21 @@ test("stray writes crash when that is asked for", async (t) => {
   assert.equal(writer.read(0, 1)[0], 0);
 });
 
+test("a limit on private memory does not keep anybody from reading", async (t) => {
+  const daemon = await startDaemon(t, { config: { limits: { bytes: "64G" } } });
+  const client = await connected(t, daemon);
+  await client.create("limited", 16 * 2 ** 30, { reserve: "lazy" }).then((segment) => segment.write("there", 9 * 2 ** 30));
+  const { output, errors } = await runScript(
+    t,
+    `import { connect } from "shmd";
+     const client = await connect({ socket: ${JSON.stringify(daemon.socket)} });
+     const segment = await client.open("limited");
+     console.log(segment.read(9 * 2 ** 30, 5).toString());`,
+    { setpriv: ["prlimit", `--data=${8 * 2 ** 30}`] },
+  );
+  assert.equal(output, "there\n", errors);
+});
+
 test("a buffer for reading does not count as a writer, and its descriptor is closed", async (t) => {
   const client = await connected(t, await startDaemon(t));
   await client.create("reading", 100).then((segment) => segment.close());
