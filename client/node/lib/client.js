@@ -1,12 +1,13 @@
 // The daemon as an object. Knows when to connect anew, and which calls may be made twice.
 import { encodeCall } from "./calls.js";
 import { Connection } from "./connection.js";
-import { ClosedError, DisconnectedError, NoSuchSegmentError, ProtocolError, ShmdError, inContext } from "./errors.js";
-import { keyOf, named, targetOf } from "./keys.js";
+import { ClosedError, DisconnectedError, ProtocolError, ShmdError, inContext } from "./errors.js";
+import { keyOf, named, opening, targetOf } from "./keys.js";
 import * as limits from "./limits.js";
 import { findSocket } from "./paths.js";
 import * as replies from "./replies.js";
 import { openSegment } from "./segment.js";
+import { openWhenThere } from "./wait.js";
 import { Watch } from "./watch.js";
 
 /** @typedef {import("./native.js").Descriptor} Descriptor */
@@ -21,13 +22,6 @@ import { Watch } from "./watch.js";
 /** @typedef {import("../index.js").SegmentInfo} SegmentInfo */
 /** @typedef {import("./segment.js").Segment} Segment */
 /** @typedef {{key?: string, id?: number}} Named */
-
-// How often a wait for a key outlives the end of its connection, as a restart of the daemon is one. A bound, lest a daemon that
-// hangs up on every such call be called for ever.
-const mostLostWaits = 16;
-
-/** @param {Named} target @param {Access} access */
-const opening = (target, access) => `open ${named(target)} for ${access === "write" ? "writing" : "reading"}`;
 
 /**
  * What Create takes.
@@ -127,7 +121,7 @@ export class Client {
     const segment = targetOf(target);
     if (Number.isNaN(waitUsec) || waitUsec < 0) throw new RangeError(`waitUsec is no time: ${waitUsec}`);
     const open = () => this.#open(segment, access, sealed, strayWrites);
-    return waitUsec > 0 ? this.#openWhenThere(segment, access, waitUsec, signal, open) : open();
+    return waitUsec > 0 ? openWhenThere(this.#path, { target: segment, access, waitUsec, signal }, open) : open();
   }
 
   /**
@@ -392,55 +386,5 @@ export class Client {
         closeAll(answer);
       }
     });
-  }
-
-  /**
-   * @param {Named} target
-   * @param {Access} access
-   * @param {number} waitUsec
-   * @param {AbortSignal | undefined} signal
-   * @param {() => Promise<Segment>} open
-   */
-  async #openWhenThere(target, access, waitUsec, signal, open) {
-    const end = performance.now() + waitUsec / 1000;
-    for (let lostWaits = 0; ; ) {
-      /** @type {Connection | undefined} */
-      let waited;
-      try {
-        const left = Math.min(Math.ceil((end - performance.now()) * 1000), Number.MAX_SAFE_INTEGER);
-        const first = await open().catch((error) => {
-          if (error instanceof NoSuchSegmentError && left > 0 && target.key !== undefined) return undefined;
-          throw error;
-        });
-        if (first) return first;
-        waited = await this.#waitFor(target, access, left, signal);
-        return await open();
-      } catch (error) {
-        // It came and went, or the daemon was restarted.
-        const lost = error instanceof DisconnectedError && ++lostWaits <= mostLostWaits;
-        const gone = error instanceof NoSuchSegmentError && waited !== undefined;
-        if (!lost && !gone) throw error;
-      } finally {
-        // Kept until now: the segment that has come lasts until it is opened here.
-        waited?.giveUp();
-      }
-    }
-  }
-
-  /**
-   * Waits on a connection of its own: other calls go on meanwhile.
-   * @param {Named} target
-   * @param {Access} access
-   * @param {number} waitUsec
-   * @param {AbortSignal} [signal]
-   */
-  async #waitFor(target, access, waitUsec, signal) {
-    try {
-      const connection = await Connection.open(this.#path, signal);
-      closeAll(await connection.call(encodeCall("io.shmd.Segments.Open", { ...target, access, waitUsec }), replies.grant, signal));
-      return connection;
-    } catch (error) {
-      throw inContext(error, opening(target, access));
-    }
   }
 }

@@ -44,3 +44,12 @@ export function targetOf(target) {
 export function named(target) {
   return target.key === undefined ? `segment ${target.id}` : `segment '${target.key}'`;
 }
+
+/**
+ * What an open tries, for people.
+ * @param {{key?: string, id?: number}} target
+ * @param {import("../index.js").Access} access
+ */
+export function opening(target, access) {
+  return `open ${named(target)} for ${access === "write" ? "writing" : "reading"}`;
+}
