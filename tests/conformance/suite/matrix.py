@@ -1,11 +1,8 @@
 """Runs every scenario for every pair of languages against one daemon."""
 
-import traceback
-
-from . import varlink
-from .agent import Agent, AgentFailed, Missing, Refused
-from .cell import Cell, Mismatch, Skipped
-from .report import FAILED, PASSED, SKIPPED, Result
+from .agent import Agent
+from .cell import Cell
+from .report import FAILED, PASSED, Result, judged
 
 CELL_SECONDS = 30
 
@@ -81,14 +78,8 @@ class Matrix:
             scenario.run(cell)
             cell.clean()
             self.agents.end_own()
-        except (Missing, Skipped) as skipped:
-            status, text = SKIPPED, str(skipped)
-        except Mismatch as wrong:
-            status, text = FAILED, f"{wrong.what}\nexpected  {wrong.expected}\ngot       {wrong.got}"
-        except (Refused, AgentFailed, varlink.Refused) as failed:
-            status, text = FAILED, str(failed)
-        except Exception:  # pylint: disable=broad-except  # an answer without what it must have, such as "handle"
-            status, text = FAILED, traceback.format_exc(limit=-3).strip()
+        except Exception as wrong:  # pylint: disable=broad-except
+            status, text = judged(wrong)
         if status != PASSED:
             self._recover(cell, writer, reader)
         return Result(scenario.name, writer, reader, status, text)

@@ -1,7 +1,12 @@
 """What a person reads: the matrix, and each failure by name."""
 
 import sys
+import traceback
 from collections import Counter
+
+from . import varlink
+from .agent import AgentFailed, Missing, Refused
+from .cell import Mismatch, Skipped
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 MARKS = {PASSED: "ok", FAILED: "FAILED", SKIPPED: "skipped"}
@@ -17,6 +22,18 @@ class Result:
         if self.reader is None or self.writer == self.reader and self.scenario in ("exit", "build", "vectors"):
             return f"{self.scenario}: {self.writer}"
         return f"{self.scenario}: {self.writer} writes, {self.reader} reads"
+
+
+def judged(wrong):
+    """(status, text) of what a check has raised."""
+    if isinstance(wrong, (Missing, Skipped)):
+        return SKIPPED, str(wrong)
+    if isinstance(wrong, Mismatch):
+        return FAILED, f"{wrong.what}\nexpected  {wrong.expected}\ngot       {wrong.got}"
+    if isinstance(wrong, (Refused, AgentFailed, varlink.Refused)):
+        return FAILED, str(wrong)
+    # Such as an answer without what it must have.
+    return FAILED, "".join(traceback.format_exception(wrong, limit=-3)).strip()
 
 
 class Report:
@@ -74,12 +91,18 @@ class Report:
         if strict:
             for result in self.results:
                 result.status = FAILED if result.status == SKIPPED else result.status
-        for status in (SKIPPED, FAILED):
-            for result in self.results:
-                if result.status == status:
-                    self.say(f"\n{MARKS[status]}  {result.name()}")
-                    for line in result.text.splitlines():
-                        self.say(f"    {line}")
+        reasons = {}
+        for result in self.results:
+            if result.status == SKIPPED:
+                reasons.setdefault(result.text, []).append(result.name())
+        for text, names in reasons.items():
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            self.say(f"\n{MARKS[SKIPPED]}  {names[0]}{more}\n    {text}")
+        for result in self.results:
+            if result.status == FAILED:
+                self.say(f"\n{MARKS[FAILED]}  {result.name()}")
+                for line in result.text.splitlines():
+                    self.say(f"    {line}")
         counts = Counter(result.status for result in self.results)
         self.say(f"\n{counts[PASSED]} passed, {counts[FAILED]} failed, {counts[SKIPPED]} skipped")
         return 1 if counts[FAILED] or not counts[PASSED] else 0

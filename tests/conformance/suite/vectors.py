@@ -11,11 +11,11 @@ import os
 import tempfile
 
 from . import conversations
-from .agent import Agent, AgentFailed, Refused
+from .agent import Agent, Refused
 from .cell import Mismatch
 from .fake_daemon import FakeDaemon, memory
 from .languages import ROOT
-from .report import FAILED, PASSED, Result
+from .report import FAILED, PASSED, Result, judged
 
 VECTORS = os.path.join(ROOT, "protocol", "vectors")
 CASE_SECONDS = 30
@@ -147,11 +147,9 @@ def replies(built, environment, report):
                         client = Client(language, command, {**environment, **more})
                         warm_up(client)
                     run_case(client, vector, case)
-                except Mismatch as wrong:
-                    status, text = FAILED, f"{wrong.what}\nexpected  {wrong.expected}\ngot       {wrong.got}"
-                except (Refused, AgentFailed) as failed:
-                    status, text = FAILED, str(failed)
-                if status == FAILED and client:
+                except Exception as wrong:  # pylint: disable=broad-except
+                    status, text = judged(wrong)
+                if status != PASSED and client:
                     client.close(kill=True)
                     client = None
                 passed += status == PASSED
@@ -187,11 +185,9 @@ def spoken(built, environment, daemon, report):
                 conversations.run(agent, vector, daemon.socket)
             except conversations.NotForClients:
                 continue
-            except Mismatch as wrong:
-                status, text = FAILED, f"{wrong.what}\nexpected  {wrong.expected}\ngot       {wrong.got}"
-            except (Refused, AgentFailed) as failed:
-                status, text = FAILED, str(failed)
-            if status == FAILED and agent:
+            except Exception as wrong:  # pylint: disable=broad-except
+                status, text = judged(wrong)
+            if status != PASSED and agent:
                 agent.kill()
                 agent = None
             for segment in daemon.segments(f"vectors/{name}/"):
