@@ -28,6 +28,7 @@ constexpr std::size_t free_buffer_bytes = 8 << 10;
 constexpr std::size_t listing_batch_bytes = 16 << 10;
 constexpr int listing_budget = 256;
 constexpr std::size_t detached_a_turn = 64;
+constexpr int most_turns_of_leaving = 4096;
 
 // How many descriptors the answer may bring.
 int most_fds(const Call& call) {
@@ -57,6 +58,7 @@ Session::Session(Socket socket, std::shared_ptr<ProcessWatch> process, Peer peer
 }
 
 Session::~Session() {
+    count_as_leaving(false);
     context_.handlers.end(client_);
 }
 
@@ -83,10 +85,18 @@ void Session::close() {
     if (look_timer_) look_timer_->cancel();
 }
 
+void Session::count_as_leaving(bool leaving) {
+    if (leaving == is_leaving_) return;
+    is_leaving_ = leaving;
+    context_.leaving += leaving ? 1 : -1;
+}
+
 // What the peer held ends a part at a time, while others are served. The session ends only when the peer has read what it
 // was granted, or can no more.
 void Session::leave(std::chrono::milliseconds look_after) {
-    if (context_.handlers.end(client_, detached_a_turn)) {
+    bool holds_more = context_.handlers.end(client_, detached_a_turn);
+    count_as_leaving(holds_more);
+    if (holds_more) {
         return asio::post(socket_.get_executor(), [self = shared_from_this()] { self->leave(first_look); });
     }
     unread_.sent(0);
@@ -155,6 +165,8 @@ asio::awaitable<void> Session::yield() {
 // before the next one. More than 128 at a time need more.
 asio::awaitable<void> Session::serve_others() {
     for (int i = 0; i < 3; i++) co_await yield();
+    // They leave side by side; whoever begins to after that may be waited for too, but not for ever.
+    for (int i = 0; i < most_turns_of_leaving && context_.leaving > 0; i++) co_await yield();
     client_.others_were_served = true;
 }
 

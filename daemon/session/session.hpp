@@ -29,6 +29,7 @@ struct SessionContext {
     Workers& workers;
     LogLimit& log;
     ProcessWatches& processes;
+    std::size_t leaving = 0;  // sessions of which some attachments have not ended yet
 };
 
 class Session : public std::enable_shared_from_this<Session> {
@@ -91,6 +92,7 @@ class Session : public std::enable_shared_from_this<Session> {
     void note_message_start();
     bool charge_buffer();
     void leave(std::chrono::milliseconds look_after);
+    void count_as_leaving(bool leaving);
     void look_for_reading(std::chrono::milliseconds after);
     asio::steady_timer& look_timer(std::chrono::milliseconds after);
     [[nodiscard]] bool hung_up() const;
@@ -101,6 +103,7 @@ class Session : public std::enable_shared_from_this<Session> {
     std::shared_ptr<ProcessWatch> process_;
     SessionContext& context_;
     Client client_;
+    bool is_leaving_ = false;
     std::shared_ptr<void> death_watch_;
     Charge connection_charge_;
     Charge buffer_charge_;
