@@ -196,6 +196,21 @@ void forks() {
     MUST(::shmctl(id, IPC_RMID, nullptr) == 0);
 }
 
+// More than the daemon ends at a time.
+void many() {
+    for (int i = 0; i < 30; i++) {
+        int id = make();
+        pid_t child = ::fork();
+        if (child == 0) {
+            for (int k = 0; k < 1500; k++) (void)attach(id);
+            ::_exit(0);
+        }
+        end(child);
+        MUST(attached(id) == 0);
+        MUST(::shmctl(id, IPC_RMID, nullptr) == 0);
+    }
+}
+
 // exec ends attachments, and the process that goes on may attach again.
 void exec_first() {
     int id = make();
@@ -319,6 +334,7 @@ int main(int argc, char** argv) {
     else if (name == "signals") signals();
     else if (name == "threads") threads();
     else if (name == "forks") forks();
+    else if (name == "many") many();
     else if (name == "exec") exec_first();
     else if (name == "exec_then") exec_then(argument);
     else if (name == "closes_all") closes_all();
