@@ -128,7 +128,9 @@ Result detach(const Step& step) {
     const std::size_t which = static_cast<std::size_t>(step.a) % attached.size();
     char* address = attached[which].address;
     if (step.b == 1) address += 1;
-    if (step.b == 2) address += page;
+    // Only where the neighbours are the same on both.
+    auto place = reinterpret_cast<std::uintptr_t>(address);
+    if (step.b == 2 && place >= arena && place < arena + 2 * arena_pages * page) address += page;
     Result result = result_of(::shmdt(address));
     if (result.value == 0) std::erase_if(attached, [&](const Attachment& each) { return each.address == address; });
     return result;
