@@ -142,7 +142,8 @@ Result control(const Step& step) {
     buffer = {};
     shmid_ds* where = &buffer;
     if (step.c == 1) where = nullptr;
-    if (step.c == 2) where = reinterpret_cast<shmid_ds*>(page);
+    // In the first page, where no segment can be: a status has pids and times.
+    if (step.c == 2) where = reinterpret_cast<shmid_ds*>(page / 2);
     if (step.c == 3) where = reinterpret_cast<shmid_ds*>(INTPTR_MIN);
     if (step.b == IPC_SET) {
         buffer.shm_perm.uid = static_cast<uid_t>(step.d % 9 == 0 ? -1 : step.d % 4 == 0 ? 0 : 1000 + step.d % 3);
