@@ -311,7 +311,8 @@ void look_at_all() {
     for (std::size_t i = ids.size() > 16 ? ids.size() - 16 : 0; i < ids.size(); i++) look(ids[i]);
     shm_info info{};
     int highest = ::shmctl(0, SHM_INFO, reinterpret_cast<shmid_ds*>(&info));
-    std::printf("    highest %d used %d pages %lu:", highest, info.used_ids, info.shm_tot);
+    // Not shm_tot: shmd counts whole huge pages.
+    std::printf("    highest %d used %d:", highest, info.used_ids);
     for (int index = 0; index <= highest + 1; index++) {
         shmid_ds status{};
         int id = ::shmctl(index, SHM_STAT, &status);
