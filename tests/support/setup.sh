@@ -27,4 +27,12 @@ build_packages=(g++ cmake ninja-build pkg-config libasio-dev nlohmann-json3-dev 
 test_packages=(doctest-dev libbenchmark-dev binutils make procps
                systemd-container systemd-sysv dbus libpam-systemd  # a real systemd
                dpkg-dev file lintian man-db mandoc                 # packages
-               bash-completion zsh fish)                           # completions
+               bash-completion zsh fish                            # completions
+               postgresql stress-ng perl python3                   # programs with System V shared memory
+               php8.2-cli php8.2-dev php8.2-fpm libfcgi-bin php-parser ucf
+               python3-venv libjansson-dev golang-github-varlink-go-dev)  # clients and their conformance
+# Where a language is installed in another way, Debian's is not needed.
+command -v go >/dev/null || test_packages+=(golang-go)
+command -v cargo >/dev/null || test_packages+=(cargo rustc rust-clippy rustfmt)
+command -v node >/dev/null || test_packages+=(nodejs)
+command -v npm >/dev/null || test_packages+=(npm)
