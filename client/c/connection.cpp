@@ -112,6 +112,20 @@ void Connection::abandon(Connection*& list) noexcept {
     list = this;
 }
 
+void Connection::hold_all(const Grant& grant) {
+    hold(grant.attachment);
+}
+
+void Connection::hold_all(const Grants& grants) {
+    for (const Grant& grant : grants.grants) hold(grant.attachment);
+}
+
+void Connection::hold_all(const OpenResults& results) {
+    for (const OpenResult& result : results.results) {
+        if (result.grant) hold(result.grant->attachment);
+    }
+}
+
 template <typename T>
 Outcome<Answer<T>> Connection::call(std::string message) {
     std::lock_guard lock(call_mutex_);
@@ -127,6 +141,8 @@ Outcome<Answer<T>> Connection::call(std::string message) {
         return from_remote(*error);
     }
     Answer<T> answer{std::move(std::get<T>(reply->body))};
+    // Before another thread can find the connection ended and make a successor of what it holds.
+    hold_all(answer.body);
     if constexpr (std::is_same_v<T, Grant>) {
         answer.descriptor = take_descriptor(answer.body.file_descriptor);
         answer.descriptor_lost = reader_.lost_descriptors();
@@ -238,6 +254,8 @@ Outcome<std::shared_ptr<Connection>> Connection::successor() {
     if (!made) return made;
     std::vector<std::uint32_t> left;
     {
+        // With the calls that were under way at the end.
+        std::lock_guard calls_lock(call_mutex_);
         std::lock_guard grants_lock(grants_mutex_);
         left.assign(grants_.begin(), grants_.end());
     }

@@ -53,7 +53,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     Connection& operator=(const Connection&) = delete;
     ~Connection();
 
-    /// Sends a call and waits for its one reply.
+    /// Sends a call and waits for its one reply. What that grants is held: who does not use it lets it go.
     template <typename T>
     Outcome<Answer<T>> call(std::string message);
 
@@ -114,6 +114,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
     template <typename T>
     Outcome<Reply<T>> receive_reply();
     UniqueFd take_descriptor(int index);
+    void hold_all(const Grant& grant);
+    void hold_all(const Grants& grants);
+    void hold_all(const OpenResults& results);
+    template <typename T>
+    void hold_all(const T&) {}
     void drop_descriptors() {
         while (reader_.fd_count() > 0) reader_.take_fd();
     }

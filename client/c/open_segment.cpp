@@ -82,6 +82,7 @@ Outcome<std::unique_ptr<OpenSegment>> OpenSegment::map(const std::shared_ptr<Con
                                       : no_descriptor(answer->descriptor_lost);
     if (mapping) return std::make_unique<OpenSegment>(connection, std::move(answer->body), std::move(*mapping), access);
 
+    connection->let_go(grant.attachment);
     if (mapping.failure().code == EPROTO) {
         connection->give_up();
     } else {
@@ -98,7 +99,6 @@ OpenSegment::OpenSegment(std::shared_ptr<Connection> connection, Grant grant, Ma
       access_(access),
       created_(grant.created == true),
       attachment_(grant.attachment) {
-    connection_->hold(attachment_);
     take(std::move(grant.segment));
 }
 
@@ -210,7 +210,10 @@ Outcome<Empty> OpenSegment::remap() {
 
 Outcome<Answer<Grant>> OpenSegment::grant_again(Connection& connection, Access access) {
     auto answer = connection.call<Grant>(encode_call(Open{{std::nullopt, info().id}, access}));
-    if (answer && !answer->descriptor) return no_descriptor(answer->descriptor_lost);
+    if (answer && !answer->descriptor) {
+        connection.let_go(answer->body.attachment);
+        return no_descriptor(answer->descriptor_lost);
+    }
     return answer;
 }
 
@@ -220,11 +223,10 @@ Outcome<Empty> OpenSegment::exchange_for(Connection& connection, Answer<Grant> a
     std::uint32_t unwanted = answer.body.attachment;
     if (replaced) {
         std::lock_guard lock(connection_mutex_);
-        connection.hold(unwanted);
         std::swap(unwanted, attachment_);
-        connection.let_go(unwanted);
         access_ = access;
     }
+    connection.let_go(unwanted);
     connection.notify(encode_call(Detach{unwanted}, {.oneway = true}));
     return replaced;
 }

@@ -49,7 +49,9 @@ std::int64_t reserved(const Daemon& daemon) {
     for (const auto& fd : fs::directory_iterator("/proc/" + std::to_string(daemon.pid()) + "/fd")) {
         struct stat status {};
         std::error_code gone;
-        bool is_memory = fs::read_symlink(fd.path(), gone).string().starts_with("/memfd:");
+        const std::string name = fs::read_symlink(fd.path(), gone).string();
+        // The page of changes is the daemon's own.
+        bool is_memory = name.starts_with("/memfd:") && !name.starts_with("/memfd:shmd:changes");
         bool counts = is_memory && ::stat(fd.path().c_str(), &status) == 0 && seen.insert(status.st_ino).second;
         if (counts) bytes += std::int64_t{status.st_blocks} * 512;
     }
