@@ -19,6 +19,18 @@ cc -o "$scratch/read_shmop" "$here/read_shmop.c" || fail "the C program does not
 is "C reads what PHP wrote" "C reads: my shared memory block" "$("$shmdctl" exec -- "$scratch/read_shmop")"
 is "and has deleted it" "" "$(segments)"
 
+# The extension in the place of shmop: without ini files nothing else is loaded.
+extension=$build/client/php/shmd.so
+if [ -f "$extension" ]; then
+    with_extension() {
+        LD_LIBRARY_PATH=$build/client/c php -n -d extension="$extension" "$here/shmop.php" 2>&1
+    }
+    is "the extension in the place of shmop" "$expected" "$(with_extension)"
+    is "the script has deleted that too" "" "$(segments)"
+    is "the same without deleting, by the extension" "$expected" "$(KEEP=1 with_extension)"
+    is "C reads what the extension wrote" "C reads: my shared memory block" "$("$shmdctl" exec -- "$scratch/read_shmop")"
+fi
+
 # sysvshm puts a header of its own into the segment.
 if php -m | grep -qx sysvshm; then
     is "PHP's sysvshm" '["kept"]' "$("$shmdctl" exec -- php -r '
