@@ -17,7 +17,7 @@ from collections import deque
 from typing import Any, Callable, Deque, Dict, Iterator, List, Mapping, Optional, Set, Tuple, TypeVar
 
 from . import _decode, _fork
-from ._errors import Closed, Disconnected, Error, NoDaemon, ProtocolError, Unsent, remote_error
+from ._errors import Closed, Disconnected, Error, NoDaemon, PermissionDenied, ProtocolError, Unsent, remote_error
 from ._wire import MAX_MESSAGE, Descriptors, Inbox, encode_call
 
 T = TypeVar("T")
@@ -28,7 +28,8 @@ _GONE = "the daemon has gone away"
 
 
 class Connection:
-    """Connects at once. Calls of several threads take turns. NoDaemon; OSError for other failures of connect(2)."""
+    """Connects at once. Calls of several threads take turns. NoDaemon, PermissionDenied, or Error with the errno of socket(2)
+    or connect(2)."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -43,9 +44,12 @@ class Connection:
         self._retired = False
         self._released: Deque[int] = deque()
         self._successor: Optional[Connection] = None
-        with _fork.guard:
-            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-            _fork.register(self)
+        try:
+            with _fork.guard:
+                self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+                _fork.register(self)
+        except OSError as error:
+            raise Error(f"cannot make a socket: {error.strerror}", code=error.errno or 0) from None
         try:
             self._socket.connect(path)
         except (ConnectionRefusedError, FileNotFoundError) as error:
@@ -56,7 +60,8 @@ class Connection:
             self._socket.close()
             if error.errno is None:  # the path is too long
                 raise Error(f"cannot connect to {path}: {error}", code=errno.ENAMETOOLONG) from None
-            raise OSError(error.errno, f"cannot connect to the daemon: {error.strerror}", path) from None
+            kind = PermissionDenied if error.errno == errno.EACCES else Error
+            raise kind(f"cannot connect to the daemon at {path}: {error.strerror}", code=error.errno) from None
 
     def _fresh(self) -> None:
         self._call_lock = threading.Lock()

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import pickle
+import resource
 import socket
 
 import pytest
@@ -133,6 +134,31 @@ def test_no_daemon(tmp_path):
     with pytest.raises(shmd.Error) as raised:
         shmd.Client("/" + "x" * 200)
     assert raised.value.errno == errno.ENAMETOOLONG
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_socket_that_is_not_for_this_user(tmp_path):
+    with FakeDaemon(lambda call, connection: None) as fake:
+        os.chmod(os.path.dirname(fake.path), 0o755)
+        os.chmod(fake.path, 0o600)
+        os.seteuid(65534)
+        try:
+            with pytest.raises(shmd.PermissionDenied) as raised:
+                shmd.Client(fake.path)
+        finally:
+            os.seteuid(0)
+        assert (raised.value.name, raised.value.errno) == ("", errno.EACCES) and fake.path in str(raised.value)
+
+
+def test_a_process_that_may_open_no_more_files(daemon):
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+    try:
+        with pytest.raises(shmd.Error) as raised:
+            shmd.Client()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert raised.value.errno == errno.EMFILE
 
 
 def test_a_daemon_that_goes_away_before_it_answers():
