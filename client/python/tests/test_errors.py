@@ -7,6 +7,7 @@ import pathlib
 import pickle
 import resource
 import socket
+import tempfile
 
 import pytest
 
@@ -127,9 +128,9 @@ def test_another_user_is_denied_and_let_in_again_with_the_next_call(client):
         segment[0] = 1
 
 
-def test_no_daemon(tmp_path):
+def test_no_daemon():
     with pytest.raises(shmd.NoDaemon, match="start shmd") as raised:
-        shmd.Client(tmp_path / "none")
+        shmd.Client("/nowhere/io.shmd.Segments")
     assert raised.value.errno == errno.ECONNREFUSED and raised.value.name == ""
     with pytest.raises(shmd.Error) as raised:
         shmd.Client("/" + "x" * 200)
@@ -179,12 +180,13 @@ def test_a_message_that_is_too_large(client):
     assert client.list() == []
 
 
-def test_a_refusal_at_the_door_is_read_though_the_call_cannot_be_sent(tmp_path):
+def test_a_refusal_at_the_door_is_read_though_the_call_cannot_be_sent():
     refusal = {"error": S + "QuotaExceeded", "parameters": {"resource": "connections", "limit": 7}}
-    with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(str(tmp_path / "socket"))
+    with tempfile.TemporaryDirectory(prefix="shmd-test-") as directory, socket.socket(socket.AF_UNIX) as listening:
+        path = pathlib.Path(directory) / "socket"
+        listening.bind(str(path))
         listening.listen()
-        client = shmd.Client(tmp_path / "socket")
+        client = shmd.Client(path)
         accepted, _ = listening.accept()
         accepted.sendall(json.dumps(refusal).encode() + b"\0")
         accepted.close()
