@@ -94,13 +94,13 @@ def cpp(place):
     return compiled(place, "c++", ["-std=c++20"], "cpp.cpp", ["shmd", "nlohmann_json"], "cpp"), {}
 
 
-def copied(place, source, name, built, leave_out=()):
-    """The place where a client is built: a copy of its directory, made anew when something there is newer than what was built."""
+def copied(place, source, name, built, leave_out=(), needs=()):
+    """Where a client is built: a copy of its directory, made anew when something there or in needs is newer than what was built."""
     copy = place.output(name, "")
     made = os.path.join(copy, built)
     sources = [os.path.join(directory, each) for directory, _, names in os.walk(source) for each in names
                if not set(os.path.relpath(directory, source).split(os.sep)) & set(leave_out)]
-    if os.path.exists(made) and os.path.getmtime(made) > max(map(os.path.getmtime, sources)):
+    if os.path.exists(made) and os.path.getmtime(made) > max(map(os.path.getmtime, [*sources, *needs])):
         return copy, True
     shutil.rmtree(copy)
     shutil.copytree(source, copy, ignore=lambda directory, names: set(leave_out) & set(names), symlinks=True)
@@ -120,7 +120,8 @@ def php(place):
         raise Obstacle("php-config is not installed (php-dev)")
     need("autoconf", "make", "cc")
     phpize = shutil.which(config).replace("php-config", "phpize")
-    build, done = copied(place, os.path.join(CLIENTS, "php"), "php", "modules/shmd.so")
+    build, done = copied(place, os.path.join(CLIENTS, "php"), "php", "modules/shmd.so",
+                         needs=glob.glob(os.path.join(place.prefix, "include", "shmd", "*.h")))
     if not done:
         run([phpize], place, build)
         run(["./configure", f"--with-php-config={config}"], place, build)
@@ -132,7 +133,7 @@ def php(place):
 def node(place):
     agent = need_file(os.path.join(AGENTS, "node.mjs"))
     need("node", "npm")
-    build, done = copied(place, os.path.join(CLIENTS, "node"), "node", "build/Release/.deps", ("node_modules", "build", "test"))
+    build, done = copied(place, os.path.join(CLIENTS, "node"), "node", "build/Release/shmd.node", ("node_modules", "build", "test"))
     if not done:
         run(["npm", "ci", "--omit=dev", "--no-audit", "--no-fund"], place, build)
     return ["node", agent], {"SHMD_NODE_PACKAGE": build}
