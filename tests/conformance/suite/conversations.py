@@ -72,8 +72,11 @@ def sayable(call):
         return None
     if "id" in kinds and ("id" in arguments) == ("key" in arguments) or "id" in arguments and "waitUsec" in arguments:
         return None
-    if arguments.get("mode", 0) < 0 or not 0 <= arguments.get("waitUsec", 0) < 2**53 or name == "SetAttributes" and "leaseUsec" in arguments and "lifetime" not in arguments:
-        return None  # a client may mean something by the one, and cannot say the other
+    # By these a client may mean something of its own, or cannot say them.
+    if arguments.get("mode", 0) < 0 or not 0 <= arguments.get("waitUsec", 0) < 2**53:
+        return None
+    if name == "SetAttributes" and "leaseUsec" in arguments and "lifetime" not in arguments:
+        return None
     if any(not isinstance(text, str) for text in arguments.get("labels", {}).values()):
         return None
     if any(not isinstance(text, str) for text in arguments.get("removeLabels", [])):
