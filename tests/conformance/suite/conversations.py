@@ -1,8 +1,9 @@
 """The conversations of protocol/vectors, said through a language's client to the real daemon.
 
-A step that a typed client can say goes through the agent, and what it answers must match the vector's reply. Steps that it cannot,
-such as ill-typed parameters, the suite says itself on a connection beside it, so that the rest means the same. A conversation that names
-an attachment in such a step, or is about broken messages, is not one for clients: the daemon's own tests have it.
+A step that a typed client can say goes through the agent, and what it answers must match the vector's reply. Steps that
+it cannot, such as ill-typed parameters, the suite says itself on a connection beside it, so that the rest means the
+same. A conversation that names an attachment in such a step, or is about broken messages, is not one for clients: the
+daemon's own tests have it.
 """
 
 import json

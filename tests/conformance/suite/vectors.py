@@ -1,8 +1,8 @@
 """protocol/vectors, through each language's client.
 
-client/*.json: a socket of the suite plays the daemon, and the client must make of each reply what the case says, send the call that the
-file names, and leave nothing open. The conversations: what an agent can say of them it says to the real daemon, and must come to the
-same replies.
+client/*.json: a socket of the suite plays the daemon, and the client must make of each reply what the case says, send
+the call that the file names, and leave nothing open. The conversations: what an agent can say of them it says to the
+real daemon, and must come to the same replies.
 """
 
 import copy
