@@ -1,4 +1,4 @@
-"""Varlink clients that are not shmd's own, as they come from Debian, PyPI and crates.io."""
+"""Varlink clients that are not shmd's own: of Debian, of PyPI, and Rust crates."""
 
 import json
 import os
