@@ -69,7 +69,6 @@ static bool warn(const char *what) {
 
 /* flags: of shmget(2). size: 0 for one that exists. */
 static bool attach(shmop_object *self, key_t key, int flags) {
-    struct shmid_ds description = {0};
     if (flags & IPC_CREAT && self->size < 1) {
         zend_argument_value_error(4, "must be greater than 0 for the \"c\" and \"n\" access modes");
         return false;
@@ -77,16 +76,21 @@ static bool attach(shmop_object *self, key_t key, int flags) {
     name_socket();
     self->id = shmd_shmget(key, (size_t)self->size, flags);
     if (self->id == -1) return warn("attach or create shared memory segment");
-    if (shmd_shmctl(self->id, IPC_STAT, &description) != 0) return warn("get shared memory segment information");
-    if (description.shm_segsz > ZEND_LONG_MAX) {
-        zend_argument_value_error(4, "is too large");
-        return false;
+    size_t size = 0;
+    void *address = shmd_shmat_sized(self->id, NULL, self->read_only ? SHM_RDONLY : 0, &size);
+    if (address == (void *)-1) {
+        /* PHP's own asks for the size first, and tells of that in other words. */
+        int error = errno;
+        struct shmid_ds description;
+        if (shmd_shmctl(self->id, IPC_STAT, &description) != 0) return warn("get shared memory segment information");
+        errno = error;
+        return warn("attach to shared memory segment");
     }
-    void *address = shmd_shmat(self->id, NULL, self->read_only ? SHM_RDONLY : 0);
-    if (address == (void *)-1) return warn("attach to shared memory segment");
     self->address = address;
-    self->size = (zend_long)description.shm_segsz;
-    return true;
+    self->size = (zend_long)size;
+    if (size <= ZEND_LONG_MAX) return true;
+    zend_argument_value_error(4, "is too large");
+    return false;
 }
 
 /* What a mode asks for. False when it is none. */

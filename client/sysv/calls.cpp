@@ -225,7 +225,8 @@ int ask_for_grant(int id, int flags, Granted& granted) {
     return error;
 }
 
-void* at(int id, const void* wish, int flags) {
+// size: gets that of the segment, unless it is null.
+void* at(int id, const void* wish, int flags, std::size_t* size) {
     void* const none = reinterpret_cast<void*>(-1);
     Place place;
     if (id < 0) return failed(EINVAL, none);
@@ -253,7 +254,10 @@ void* at(int id, const void* wish, int flags) {
     keep_descriptor(granted.memory);
     bool mapped = data != MAP_FAILED;
     const auto begin = reinterpret_cast<std::uintptr_t>(data);
-    if (mapped && note_attached(begin, bytes, granted.reply.segment_id, attachment, granted.link)) return data;
+    if (mapped && note_attached(begin, bytes, granted.reply.segment_id, attachment, granted.link)) {
+        if (size) *size = static_cast<std::size_t>(granted.reply.size_bytes);
+        return data;
+    }
     if (mapped) {
         ::munmap(data, bytes);
         error = ENOMEM;
@@ -381,7 +385,16 @@ int shmd_shmget(key_t key, size_t size, int flags) {
 
 void* shmd_shmat(int id, const void* address, int flags) {
     if (shmd::sysv::server() == Server::kernel) return reinterpret_cast<void*>(::syscall(SYS_shmat, id, address, flags));
-    return shmd::sysv::at(id, address, flags);
+    return shmd::sysv::at(id, address, flags, nullptr);
+}
+
+void* shmd_shmat_sized(int id, const void* address, int flags, size_t* size) {
+    if (shmd::sysv::server() == Server::shmd) return shmd::sysv::at(id, address, flags, size);
+    shmid_ds status;
+    if (::syscall(SYS_shmctl, id, IPC_STAT, &status) != 0) return reinterpret_cast<void*>(-1);
+    void* data = reinterpret_cast<void*>(::syscall(SYS_shmat, id, address, flags));
+    if (data != reinterpret_cast<void*>(-1) && size) *size = status.shm_segsz;
+    return data;
 }
 
 int shmd_shmdt(const void* address) {

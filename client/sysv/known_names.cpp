@@ -40,8 +40,9 @@ struct Known {
 constinit Known known[most_known];
 constinit std::atomic<std::uint32_t> next_known{0};
 
+// A connection that has ended has no number.
 bool is_of(const Link& link) {
-    return page_link.load(std::memory_order_acquire) == link.number();
+    return link.number() != 0 && page_link.load(std::memory_order_acquire) == link.number();
 }
 
 std::uint64_t load(const std::uint64_t Counts::*which) {

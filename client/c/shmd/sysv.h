@@ -34,6 +34,9 @@ SHMD_SYSV_API int shmd_shmget(key_t key, size_t size, int flags);
 /* Where the segment is now mapped; (void *)-1 and errno. */
 SHMD_SYSV_API void *shmd_shmat(int id, const void *address, int flags);
 
+/* The same, and the segment's exact size in bytes, without a shmctl() for it. size may be NULL. */
+SHMD_SYSV_API void *shmd_shmat_sized(int id, const void *address, int flags, size_t *size);
+
 /* Ends the attachment that begins at this address; -1 and errno. */
 SHMD_SYSV_API int shmd_shmdt(const void *address);
 
