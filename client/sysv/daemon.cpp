@@ -25,7 +25,7 @@ bool means_no_daemon(int error) {
 }
 
 bool falls_back_to_kernel() {
-    const char* wish = ::getenv("SHMD_SYSV_FALLBACK");
+    const char* wish = ::secure_getenv("SHMD_SYSV_FALLBACK");
     return wish && std::strcmp(wish, "kernel") == 0;
 }
 
