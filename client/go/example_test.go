@@ -172,18 +172,22 @@ func ExampleClient_Open_wait() {
 	}
 	defer client.Close()
 
+	made := make(chan error, 1)
 	go func() {
 		ready, err := client.Create(ctx, "example/ready", 1, &shmd.CreateOptions{Lifetime: shmd.LifetimeLease, Lease: time.Minute})
-		if err != nil {
-			log.Fatal(err)
+		if err == nil {
+			err = ready.Close()
 		}
-		ready.Close()
+		made <- err
 	}()
 	segment, err := client.Open(ctx, shmd.Key("example/ready"), shmd.Read, &shmd.OpenOptions{Wait: shmd.WaitForever})
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer segment.Close()
+	if err := <-made; err != nil {
+		log.Fatal(err)
+	}
 	fmt.Println(segment.Key(), segment.Info().Lease)
 	segment.Delete(ctx)
 	// Output: example/ready 1m0s

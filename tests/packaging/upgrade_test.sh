@@ -51,7 +51,7 @@ bed_as alice sh -c 'made=0
     done' >"$share/acknowledged" 2>"$share/maker.log" &
 maker=$!
 until [ -s "$share/acknowledged" ]; do kill -0 $maker || break; done
-check "the packages can be upgraded" install_packages /bed/{libshmd0,shmd,libshmd-dev}-next.deb
+check "the packages can be upgraded" install_packages $(cd "$share" && printf '/bed/%s ' *-next.deb)
 check "the daemon is another process" fails is "$before_pid" bed_show shmd.service MainPID
 check "it is active" is active bed_show shmd.service ActiveState
 touch "$share/enough"
@@ -77,7 +77,9 @@ check "nothing of it runs" is $'inactive\n\ninactive\n\ninactive' \
 check "no socket is left" fails bed test -e /run/shmd/io.shmd.Segments
 check "it can be installed again" install_packages /bed/shmd-next.deb
 check "and holds nothing then" is '[]' bed shmdctl --json ls
-check "it can be purged while it runs" bed dpkg --purge shmd libshmd0
+# The others go too, as many as were made.
+others=$(bed dpkg-query -W -f '${Package} ' php-shmd libshmd-sysv 2>/dev/null)
+check "it can be purged while it runs" bed dpkg --purge shmd libshmd0 $others
 check "then /run/shmd is gone" fails bed test -e /run/shmd
 check "no unit is left" is "" bed systemctl list-units --all --no-legend 'shmd*'
 check "no unit has failed" is "" bed systemctl list-units --failed --no-legend 'shmd*'
