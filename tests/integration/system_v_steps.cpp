@@ -380,8 +380,10 @@ void get(int worker) {
     if (roll(2) == 0) flags = IPC_CREAT | any_of({0666, 0644, 0600, 0660, 0777, 0444}), size = 1 + roll(3 * page);
     if (roll(25) == 0) flags |= any_of({1 << 15, 1 << 17, INT_MIN, 020000});
     if (roll(25) == 0 && size < 1 << 20) flags |= SHM_NORESERVE;
-    // Huge pages that are not there and not reserved: the kernel gives a segment that nobody can touch.
-    if (roll(30) == 0) flags = (flags & ~SHM_NORESERVE) | SHM_HUGETLB | any_of({0, 21 << 26, 30 << 26, 5 << 26});
+    // Huge pages that are not there and not reserved: the kernel gives a segment that nobody can touch. Likewise for a size that
+    // it rounds up to whole huge pages, and thereby past 2^64.
+    bool rounds_to_nothing = size < 0 && size > -(1L << 30);
+    if (roll(30) == 0 && !rounds_to_nothing) flags = (flags & ~SHM_NORESERVE) | SHM_HUGETLB | any_of({0, 21 << 26, 30 << 26, 5 << 26});
     Result result = send(worker, {Do::get, key, size, flags});
     if (result.value >= 0 && id_names.try_emplace(static_cast<int>(result.value), "s" + std::to_string(ids.size())).second) {
         ids.push_back(static_cast<int>(result.value));
