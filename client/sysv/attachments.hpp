@@ -42,7 +42,7 @@ struct Detaching {
 /// Has this new connection take up attachments of connections that have ended, as they do when the daemon is restarted.
 void take_up_again(Link& link);
 
-/// For fork(2): see fork.cpp.
+/// For fork(2): a child has what its parent has attached, and the daemon knows of it before it runs.
 void register_fork_handlers();
 /// In a child that was made without the handlers: nothing that is attached counts as its.
 void forget_if_forked();
