@@ -33,6 +33,6 @@ test_packages=(doctest-dev libbenchmark-dev binutils make procps
                python3-venv libjansson-dev golang-github-varlink-go-dev)  # clients and their conformance
 # Where a language is installed in another way, Debian's is not needed.
 command -v go >/dev/null || test_packages+=(golang-go)
-command -v cargo >/dev/null || test_packages+=(cargo rustc rust-clippy rustfmt)
+command -v cargo >/dev/null || test_packages+=(cargo-web rustc-web rust-web-clippy rustfmt-web)  # newer than rustc
 command -v node >/dev/null || test_packages+=(nodejs)
 command -v npm >/dev/null || test_packages+=(npm)
