@@ -63,7 +63,7 @@ Link* Link::take() {
     for (Link& link : links) {
         std::uint32_t expected = idle;
         if (!link.state_.compare_exchange_strong(expected, busy, std::memory_order_acquire)) continue;
-        if (link.is_mine_now()) {
+        if (link.is_mine_now() && !link.only_holds_) {
             if (link.socket_.intact()) return &link;
             link.end();
         }
@@ -76,8 +76,19 @@ Link* Link::take() {
         link->release();
         return errno = error, nullptr;
     }
+    end_dead();
     take_up_again(*link);
     return link;
+}
+
+// Those that no call uses find out only so that their daemon has gone.
+void Link::end_dead() {
+    for (Link& link : links) {
+        std::uint32_t expected = idle;
+        if (!link.state_.compare_exchange_strong(expected, busy, std::memory_order_acquire)) continue;
+        if (!link.socket_.intact() || !link.is_alive()) link.end();
+        link.release();
+    }
 }
 
 Link* Link::free_slot() {
@@ -128,6 +139,7 @@ bool Link::connect() {
 void Link::end() {
     socket_.close();
     number_ = 0;
+    only_holds_ = false;
     has_told_ = false;
     size_ = 0;
 }
@@ -214,7 +226,7 @@ bool Link::is_there(std::uint32_t number) {
 Link* Link::make_for_child() {
     Link* link = free_slot();
     if (!link) return errno = EMFILE, nullptr;
-    if (link->connect()) return link;
+    if (link->connect()) return link->only_holds_ = true, link;
     int error = errno;
     link->release();
     return errno = error, nullptr;

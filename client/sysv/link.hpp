@@ -55,7 +55,7 @@ class Link {
     /// True while the connection with this number is there, as far as is known.
     static bool is_there(std::uint32_t number);
 
-    /// A new connection that is for a child. Null and errno.
+    /// A new connection that is for a child, to hold what it inherits: take() never gives it. Null and errno.
     static Link* make_for_child();
     /// In the parent after fork(2): the child has it.
     void give_away();
@@ -69,6 +69,7 @@ class Link {
     [[nodiscard]] std::span<char> buffer();
     [[nodiscard]] int put(const system_v::Message& message);
     void end();
+    static void end_dead();
 
     enum State : std::uint32_t { free, idle, busy };
     std::atomic<std::uint32_t> state_{free};
@@ -79,6 +80,7 @@ class Link {
     std::uint32_t number_ = 0;
     int received_ = -1;
     bool has_told_ = false;
+    bool only_holds_ = false;
     std::size_t size_ = 0;
 };
 

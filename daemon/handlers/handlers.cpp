@@ -69,6 +69,9 @@ Outcome Handlers::handle(Client& client, const Call& call) {
     if (!call.body) return call.body.error();
     bool streams = is_any_of<List, Watch, ListSegments, system_v::List>(*call.body);
     if (streams && !call.flags.more) return Error{ErrorCode::expected_more};
+    // It has the rights of the parent, which the child may give up: it holds attachments, and serves for nothing else.
+    bool holds = is_any_of<GetInfo, Detach, system_v::Detach, system_v::Inherit, system_v::Claim>(*call.body);
+    if (client.for_child && !holds) return Error::permission_denied();
     // What changes one segment can then be recorded. Calls that change many ask for more themselves.
     if (must_be_recorded(*call.body) && !can_record(record::most_segment_bytes, 1)) {
         return Error::out_of_memory(record::most_segment_bytes);

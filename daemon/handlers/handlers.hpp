@@ -28,7 +28,7 @@ struct Client {
     Endpoint endpoint;
     std::shared_ptr<ProcessLife> process;
     HeldAttachments held;
-    bool for_child = false;           // it is made for a child that is yet to claim it
+    bool for_child = false;           // it only holds what a child inherits, or has inherited
     bool others_were_served = false;  // while handle() is called again after ServeOthersFirst
 };
 
