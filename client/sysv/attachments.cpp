@@ -53,10 +53,6 @@ bool is_used(std::uintptr_t address) {
     return address > in_change;
 }
 
-}  // namespace
-
-namespace {
-
 constinit std::atomic<std::uint32_t> last_number{0};
 
 // Puts a piece in. False when there is no memory for it.
@@ -201,12 +197,10 @@ void take_up_again(Link& link) {
 namespace {
 
 struct Fork {
-    Link* link = nullptr;
-    bool complete = false;
+    Link* link = nullptr;  // null: there is nothing to inherit, or nobody to ask
 };
 thread_local constinit Fork forking;
 
-// Has the attachments from `first` on made for the child; the new ones are noted where the old ones are only in the child.
 struct Inheritance {
     std::uint32_t parents[system_v::message_attachments];
     system_v::Attachments childs;

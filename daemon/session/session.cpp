@@ -217,7 +217,7 @@ Outcome Session::handle(const Call& call) {
         return in_terms_of(call, std::move(outcome));
     } catch (const std::bad_alloc&) {
         client_.others_were_served = false;
-        return Error::out_of_memory(0);
+        return in_terms_of(call, Error::out_of_memory(0));
     }
 }
 
