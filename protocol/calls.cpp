@@ -183,8 +183,9 @@ Result<CallBody> decode_open_many(const Json& parameters) {
     return CallBody(std::move(call));
 }
 
-Result<CallBody> decode_detach(const Json& parameters) {
-    Detach call;
+template <typename T>
+Result<CallBody> decode_attachment_only(const Json& parameters) {
+    T call;
     Fields fields(parameters);
     fields.require("attachment", call.attachment);
     if (call.attachment == 0) fields.fail("attachment");
@@ -320,10 +321,12 @@ struct Method {
 
 constexpr std::array methods{
     Method{Open::method, decode_open},
-    Method{Detach::method, decode_detach},
+    Method{Detach::method, decode_attachment_only<Detach>},
     Method{Create::method, decode_create},
     Method{OpenMany::method, decode_open_many},
     Method{CreateMany::method, decode_create_many},
+    Method{OpenSyncArea::method, decode_attachment_only<OpenSyncArea>},
+    Method{RecoverLocks::method, decode_attachment_only<RecoverLocks>},
     Method{Publish::method, decode_publish},
     Method{Resume::method, decode_resume},
     Method{Describe::method, decode_target_only<Describe>},
@@ -471,6 +474,8 @@ struct EncodeParameters {
         json::append(out.begin("attachments"), call.attachments);
         out.add_if("partial", call.partial);
     }
+    void operator()(const OpenSyncArea& call) const { out.add("attachment", call.attachment); }
+    void operator()(const RecoverLocks& call) const { out.add("attachment", call.attachment); }
     void operator()(const Publish& call) const {
         out.add("attachment", call.attachment);
         out.add_if("key", call.key);

@@ -91,6 +91,16 @@ struct Resume {
     std::optional<bool> partial = std::nullopt;
     bool operator==(const Resume&) const = default;
 };
+struct OpenSyncArea {
+    static constexpr std::string_view method = "io.shmd.Segments.OpenSyncArea";
+    std::uint32_t attachment = 0;
+    bool operator==(const OpenSyncArea&) const = default;
+};
+struct RecoverLocks {
+    static constexpr std::string_view method = "io.shmd.Segments.RecoverLocks";
+    std::uint32_t attachment = 0;
+    bool operator==(const RecoverLocks&) const = default;
+};
 struct Publish {
     static constexpr std::string_view method = "io.shmd.Segments.Publish";
     std::uint32_t attachment = 0;
@@ -196,7 +206,8 @@ struct Drain {
     bool operator==(const Drain&) const = default;
 };
 
-using CallBody = std::variant<GetInfo, GetInterfaceDescription, Create, Open, CreateMany, OpenMany, Detach, Resume, Publish, Describe,
+using CallBody = std::variant<GetInfo, GetInterfaceDescription, Create, Open, CreateMany, OpenMany, Detach, Resume, OpenSyncArea,
+                              RecoverLocks, Publish, Describe,
                               List, Delete, SetAttributes, Renew, Seal, Resize, Watch, GetStatus, GetUsage, ListSegments,
                               GetSegment, ForceDelete, Disconnect, Evict, Reload, SetLogLevel, Drain, system_v::Get,
                               system_v::Attach, system_v::Detach, system_v::Stat, system_v::Set, system_v::Remove,
@@ -289,6 +300,11 @@ struct Resumed {
     std::vector<std::uint32_t> attachments;
     bool operator==(const Resumed&) const = default;
 };
+/// The reply of OpenSyncArea.
+struct SyncAreaReply {
+    int file_descriptor = 0;  // index among the descriptors of this reply
+    bool operator==(const SyncAreaReply&) const = default;
+};
 /// One reply of Watch.
 struct WatchReply {
     Event event = Event::present;
@@ -353,7 +369,7 @@ struct Evicted {
     bool operator==(const Evicted&) const = default;
 };
 
-using ReplyBody = std::variant<Empty, ServiceInfo, InterfaceDescription, Grant, Grants, OpenResults, Resumed, SegmentReply, WatchReply,
+using ReplyBody = std::variant<Empty, ServiceInfo, InterfaceDescription, Grant, Grants, OpenResults, Resumed, SyncAreaReply, SegmentReply, WatchReply,
                                Status, UsageReply, SegmentStatusReply, Disconnected, Evicted, system_v::GetReply,
                                system_v::AttachReply, system_v::StatusReply, system_v::InfoReply, system_v::ChangesReply,
                                system_v::Inherited>;

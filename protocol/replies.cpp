@@ -109,6 +109,7 @@ struct EncodeReply {
         out.add("survivesRestart", status.survives_restart);
     }
     void operator()(const Resumed& reply) const { json::append(out.begin("attachments"), reply.attachments); }
+    void operator()(const SyncAreaReply& reply) const { out.add("fileDescriptor", reply.file_descriptor); }
     void operator()(const WatchReply& reply) const {
         out.add("event", json::enum_name(reply.event));
         if (reply.segment) json::append(out.begin("segment"), *reply.segment);
@@ -196,6 +197,10 @@ bool decode(const Json& parameters, Status& out) {
 
 bool decode(const Json& parameters, Resumed& out) {
     return !Fields(parameters).require("attachments", out.attachments).bad_field();
+}
+
+bool decode(const Json& parameters, SyncAreaReply& out) {
+    return !Fields(parameters).require("fileDescriptor", out.file_descriptor).bad_field();
 }
 
 bool decode(const Json& parameters, UsageReply& out) {
@@ -334,6 +339,7 @@ template std::optional<Reply<Evicted>> decode_reply(std::string_view);
 template std::optional<Reply<Status>> decode_reply(std::string_view);
 template std::optional<Reply<UsageReply>> decode_reply(std::string_view);
 template std::optional<Reply<Resumed>> decode_reply(std::string_view);
+template std::optional<Reply<SyncAreaReply>> decode_reply(std::string_view);
 template std::optional<Reply<RawReply>> decode_reply(std::string_view);
 template std::optional<Reply<system_v::GetReply>> decode_reply(std::string_view);
 template std::optional<Reply<system_v::AttachReply>> decode_reply(std::string_view);

@@ -344,12 +344,9 @@ Outcome Handlers::act(Client& client, const OpenMany& call) {
 // ---- What becomes of grants ----
 
 Outcome Handlers::act(Client& client, const Detach& call) {
-    if (client.held.holds(call.attachment)) {
-        registry_.detach(client.held, call.attachment);
-        return Answer{Empty{}};
-    }
-    if (registry_.find_attached(call.attachment)) return Error::permission_denied();
-    return Error::invalid_parameter("attachment");
+    if (auto entry = find_held(client, call.attachment); !entry) return std::move(entry).error();
+    registry_.detach(client.held, call.attachment);
+    return Answer{Empty{}};
 }
 
 Outcome Handlers::act(Client& client, const Publish& call) {

@@ -77,6 +77,12 @@ struct Resizing {
     std::shared_ptr<void> exclusive{};  // what Entry::resizing points to
 };
 
+/// A sync area that is not yet kept beyond this process: have it kept, then call finish().
+struct NewSyncArea {
+    std::uint32_t attachment;  // the one that asked for it
+    std::unique_ptr<Sync> sync;
+};
+
 /// An Open whose key is not there yet: call handle() again when it appears, until the time is over.
 struct WaitForKey {
     std::string key;
@@ -100,8 +106,8 @@ struct Watching {
     Charge charge;
 };
 
-using Outcome = std::variant<Answer, Error, std::unique_ptr<Creation>, std::unique_ptr<Resizing>, WaitForKey, Listing,
-                             Watching, ServeOthersFirst>;
+using Outcome = std::variant<Answer, Error, std::unique_ptr<Creation>, std::unique_ptr<Resizing>, NewSyncArea, WaitForKey,
+                             Listing, Watching, ServeOthersFirst>;
 
 class Handlers {
   public:
@@ -114,9 +120,12 @@ class Handlers {
     [[nodiscard]] bool must_keep(const Creation& creation) const;
     /// Has it kept. done: called once, from the event loop.
     Result<void> keep(Creation& creation, const std::function<void()>& done);
+    Result<void> keep(NewSyncArea& area, const std::function<void()>& done);
 
     /// The rest of a Create or CreateMany whose memory is reserved and kept. Another Creation when what was to be opened has gone.
     Outcome finish(Client& client, std::unique_ptr<Creation> creation);
+    /// The rest of an OpenSyncArea whose area is kept.
+    Outcome finish(Client& client, NewSyncArea area);
     /// The rest of a Resize whose work is done.
     Outcome finish(std::unique_ptr<Resizing> resizing);
 
@@ -154,6 +163,11 @@ class Handlers {
     Outcome act(Client& client, const Detach& call);
     Outcome act(Client& client, const Publish& call);
     Outcome act(Client& client, const Resume& call);
+    // sync.cpp
+    Outcome act(Client& client, const OpenSyncArea& call);
+    Outcome act(Client& client, const RecoverLocks& call);
+    Result<Entry*> find_held(const Client& client, std::uint32_t attachment);
+    Outcome pass_sync_area(Entry& entry, std::uint32_t attachment);
     // handlers.cpp
     Outcome act(Client& client, const Describe& call);
     Outcome act(Client& client, const List& call);

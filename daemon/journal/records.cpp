@@ -46,6 +46,8 @@ enum : Tag {
     tag_system_v_index = 31,
     tag_last_pid = 32,
     tag_memory_locked = 33,
+    // Without it there would be two areas for one segment, and locks that exclude nobody.
+    tag_sync_slot = 34 | critical_field,
 };
 
 [[noreturn]] void newer(const char* what, std::int64_t number) {
@@ -218,6 +220,7 @@ void take_field(SegmentRecord& segment, Tag tag, std::string_view bytes) {
         case tag_system_v_index: return get(bytes, segment.system_v_index);
         case tag_last_pid: return get(bytes, segment.last_pid);
         case tag_memory_locked: return get(bytes, segment.memory_locked);
+        case tag_sync_slot: return get(bytes, segment.sync_slot.emplace());
         default:
             if (tag & critical_field) newer("field", tag);
     }
@@ -288,6 +291,7 @@ void write(Journal& journal, const SegmentRecord& segment) {
     if (segment.system_v_index >= 0) out.field(tag_system_v_index, segment.system_v_index);
     out.field(tag_last_pid, segment.last_pid);
     if (segment.memory_locked) out.field(tag_memory_locked, segment.memory_locked);
+    out.field(tag_sync_slot, segment.sync_slot);
     journal.append(record::segment, out.bytes());
 }
 

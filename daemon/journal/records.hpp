@@ -50,6 +50,7 @@ struct SegmentRecord {
     std::vector<std::uint32_t> numa_nodes;
     std::uint32_t account_uid = 0;
     std::int64_t charged_bytes = 0;
+    std::optional<std::uint32_t> sync_slot;  // where its sync area is kept
 
     bool operator==(const SegmentRecord&) const = default;
 };

@@ -36,6 +36,7 @@ SegmentRecord record_of(const Entry& entry) {
     record.numa_nodes = entry.memory->placement().numa_nodes;
     record.account_uid = entry.bytes_charge.uid();
     record.charged_bytes = entry.bytes_charge.amount();
+    if (entry.sync) record.sync_slot = entry.sync->kept.slot();
     return record;
 }
 

@@ -231,9 +231,11 @@ void Registry::hand_over(std::uint32_t attachment, HeldAttachments& from, HeldAt
 
 void Registry::detach(HeldAttachments& holder, std::uint32_t attachment) {
     assert(holder.holds(attachment));
-    holder.ids_.erase(attachment);
     auto found = attachments_.find(attachment);
     Entry& entry = *found->second.entry;
+    // First: whoever hears of the end may count on it, and a daemon that is killed here begins anew with it.
+    if (entry.sync) leave_sync(*entry.sync, found->second);
+    holder.ids_.erase(attachment);
     unlist(entry);
     // The last in the list takes the place of the one that goes.
     std::size_t place = found->second.place;
@@ -427,9 +429,42 @@ void Registry::erase(Entry& entry) {
     if (recorder_) recorder_->lingers(entry);
     Remains remains{std::move(entry.kept), std::move(entry.memory), std::move(entry.segment_charge),
                     std::move(entry.bytes_charge)};
+    std::unique_ptr<Sync> sync = std::move(entry.sync);
     system_v_.take_back(entry);
     by_id_.erase(entry.id);
-    if (release_) release_(std::move(remains));
+    if (!release_) return;
+    if (sync) {
+        Remains of_sync{{}, sync->area.memory(), {}, std::move(sync->charge)};
+        sync.reset();  // what is mapped here is in use
+        release_(std::move(of_sync));
+    }
+    release_(std::move(remains));
+}
+
+void Registry::add_sync(Entry& entry, std::unique_ptr<Sync> sync) {
+    entry.sync = std::move(sync);
+    if (recorder_) recorder_->changed(entry);
+}
+
+void Registry::passes_sync(std::uint32_t attachment) {
+    Attachment& reader = attachments_.at(attachment);
+    if (reader.access != Access::read || reader.reads_sync) return;
+    reader.reads_sync = true;
+    Sync& sync = *reader.entry->sync;
+    sync.area.set_read_only(++sync.read_only);
+}
+
+void Registry::leave_sync(Sync& sync, const Attachment& attachment) {
+    if (attachment.reads_sync) sync.area.set_read_only(--sync.read_only);
+    sync.area.release(attachment.id);
+}
+
+void Registry::recover_locks(Entry& entry) {
+    if (!entry.sync) return;
+    entry.sync->area.recover([&](std::uint32_t holder) {
+        const Attachment* attachment = find_attachment(holder);
+        return attachment && attachment->entry == &entry;
+    });
 }
 
 void Registry::announce(const std::string& key) {

@@ -22,6 +22,7 @@
 #include "quota.hpp"
 #include "recorder.hpp"
 #include "result.hpp"
+#include "sync_area.hpp"
 #include "system_v_index.hpp"
 #include "types.hpp"
 #include "watchers.hpp"
@@ -34,6 +35,14 @@ namespace shmd {
 struct Attachment;
 
 class HeldAttachments;
+
+/// A segment's sync area, its place in the fd store, and what it is charged as.
+struct Sync {
+    Kept kept;
+    Charge charge;
+    SyncArea area;
+    std::uint32_t read_only = 0;  // attachments for reading that have it
+};
 
 /// One segment. Handlers read it; the Registry alone changes it.
 struct Entry {
@@ -68,6 +77,7 @@ struct Entry {
     Charge segment_charge;
     Charge bytes_charge;
     Charge staged_charge;  // while staged
+    std::unique_ptr<Sync> sync;  // once somebody has asked for it
 
     [[nodiscard]] bool sealed() const { return memory->sealed(); }
     [[nodiscard]] bool closed_to_writers() const { return memory->closed_to_writers(); }
@@ -112,6 +122,7 @@ struct Attachment {
     std::int64_t since_usec = 0;  // of CLOCK_REALTIME
     std::size_t place = 0;        // in the entry's list
     Charge charge{};
+    bool reads_sync = false;      // it is among Sync::read_only
 };
 
 /// What a segment that is gone leaves behind: memory that others may still have mapped, and what it is charged as.
@@ -175,6 +186,13 @@ class Registry {
     /// Gives an attachment to another holder.
     void hand_over(std::uint32_t attachment, HeldAttachments& from, HeldAttachments& to);
 
+    /// From here on the segment has this sync area.
+    void add_sync(Entry& entry, std::unique_ptr<Sync> sync);
+    /// The attachment is about to be passed the area.
+    void passes_sync(std::uint32_t attachment);
+    /// Gives back what holders that are no attachments (any more) have in the segment's sync area, if it has one.
+    void recover_locks(Entry& entry);
+
     /// Takes key and visibility away. The entry goes now, or with its last attachment. why: deleted, expired or evicted.
     void remove(Entry& entry, Event why = Event::deleted);
 
@@ -235,6 +253,7 @@ class Registry {
     Entry& insert(std::unique_ptr<Entry> entry);
     Attachment& take_in(Entry& entry, HeldAttachments& holder, std::uint32_t id);
     void after_detach(Entry& entry);
+    static void leave_sync(Sync& sync, const Attachment& attachment);
     void forget_key(Entry& entry);
     void note_name_change(const Entry& entry);
     void note_removal(const Entry& entry);

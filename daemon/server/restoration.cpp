@@ -72,6 +72,7 @@ bool Restoration::restore_segment(SegmentRecord record, StoredFds& stored) {
     entry->capacity_bytes = record.capacity_bytes;
     entry->reserve = record.reserve;
     entry->kept = parts_.recorder.adopt(record.slot, record.id, record.state == State::deleted);
+    if (record.sync_slot) restore_sync(*entry, record, stored);
     entry->segment_charge = parts_.quota.take(record.account_uid, Resource::segments, 1);
     entry->bytes_charge = parts_.quota.take(record.account_uid, Resource::bytes, record.charged_bytes);
     if (record.state == State::staged) {
@@ -85,6 +86,21 @@ bool Restoration::restore_segment(SegmentRecord record, StoredFds& stored) {
     return true;
 }
 
+// Without it there is a new one at the next call; who has the old one mapped is alone there.
+void Restoration::restore_sync(Entry& entry, const SegmentRecord& record, StoredFds& stored) {
+    auto node = stored.extract(*record.sync_slot);
+    auto area = node ? SyncArea::adopt(std::move(node.mapped())) : std::nullopt;
+    if (!area) {
+        if (node) parts_.store.remove(*record.sync_slot);
+        log(LogLevel::error, "the sync area of segment " + std::to_string(record.id) + " is lost: its memory was not kept",
+            {.key = record.key.value_or(""), .message_id = message_id::segment_lost});
+        return;
+    }
+    entry.sync = std::make_unique<Sync>(
+        Sync{parts_.recorder.adopt(*record.sync_slot, 0, false),
+             parts_.quota.take(record.account_uid, Resource::bytes, SyncArea::bytes), *std::move(area)});
+}
+
 void Restoration::restore_attachment(const AttachmentRecord& record) {
     Entry* entry = parts_.registry.find(record.segment);
     if (!entry) return;
@@ -92,6 +108,8 @@ void Restoration::restore_attachment(const AttachmentRecord& record) {
         parts_.handlers.orphans().of(record.holder, record.uid, record.connection, parts_.processes.find(record.holder));
     parts_.registry.restore(*entry, holder, record.id, record.access, record.since_usec,
                             parts_.quota.take(record.account_uid, Resource::attachments, 1));
+    // Whether it has the area, nobody remembers: it does no harm to count it.
+    if (entry->sync) parts_.registry.passes_sync(record.id);
     attachments++;
 }
 
@@ -106,7 +124,10 @@ void Restoration::settle() {
     for (std::int64_t id : ids) settle_creator(*parts_.registry.find(id));
     parts_.handlers.orphans().end_dead();
     for (std::int64_t id : ids) {
-        if (Entry* entry = parts_.registry.find(id)) parts_.registry.settle(*entry);
+        Entry* entry = parts_.registry.find(id);
+        if (!entry) continue;
+        parts_.registry.recover_locks(*entry);
+        parts_.registry.settle(*entry);
     }
 }
 

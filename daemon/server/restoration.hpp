@@ -43,6 +43,7 @@ class Restoration {
 
   private:
     bool restore_segment(SegmentRecord record, StoredFds& stored);
+    void restore_sync(Entry& entry, const SegmentRecord& record, StoredFds& stored);
     void restore_attachment(const AttachmentRecord& record);
     void settle_creator(Entry& entry);
 

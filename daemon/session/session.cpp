@@ -36,7 +36,7 @@ int most_fds(const Call& call) {
     if (auto* create = std::get_if<CreateMany>(&*call.body)) return static_cast<int>(create->segments.size());
     if (auto* open = std::get_if<OpenMany>(&*call.body)) return static_cast<int>(open->targets.size());
     bool one = std::holds_alternative<Create>(*call.body) || std::holds_alternative<Open>(*call.body) ||
-               std::holds_alternative<system_v::Attach>(*call.body) ||
+               std::holds_alternative<OpenSyncArea>(*call.body) || std::holds_alternative<system_v::Attach>(*call.body) ||
                std::holds_alternative<system_v::Changes>(*call.body);
     return one ? 1 : 0;
 }
@@ -317,6 +317,7 @@ asio::awaitable<bool> Session::finish() {
         while (auto* creation = std::get_if<std::unique_ptr<Creation>>(&outcome)) {
             outcome = co_await create(std::move(*creation));
         }
+        if (auto* area = std::get_if<NewSyncArea>(&outcome)) outcome = co_await finish_sync_area(std::move(*area));
         if (auto* resizing = std::get_if<std::unique_ptr<Resizing>>(&outcome)) {
             outcome = co_await resize(std::move(*resizing));
         }
@@ -351,7 +352,8 @@ asio::awaitable<Result<void>> Session::carry_out(MemoryWork& work) {
 }
 
 // Until the service manager has all of its memory. Ends early only when this daemon does.
-asio::awaitable<Result<void>> Session::keep(Creation& creation) {
+template <typename New>
+asio::awaitable<Result<void>> Session::keep(New& creation) {
     struct Wait {
         explicit Wait(const asio::any_io_executor& executor) : timer(executor, asio::steady_timer::time_point::max()) {}
         asio::steady_timer timer;
@@ -394,6 +396,14 @@ asio::awaitable<Outcome> Session::create(std::unique_ptr<Creation> creation) {
     creation.reset();
     for (std::shared_ptr<Memory>& memory : memories) context_.workers.release(std::move(memory));
     co_return outcome;
+}
+
+asio::awaitable<Outcome> Session::finish_sync_area(NewSyncArea area) {
+    auto kept = co_await keep(area);
+    peer_gone_ = hung_up();
+    if (!kept) co_return std::move(kept).error();
+    if (peer_gone_) co_return Error::out_of_memory(0);  // for nobody to see
+    co_return context_.handlers.finish(client_, std::move(area));
 }
 
 // To its end, also when the peer has gone meanwhile.

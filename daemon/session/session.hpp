@@ -70,7 +70,9 @@ class Session : public std::enable_shared_from_this<Session> {
     asio::awaitable<Outcome> create(std::unique_ptr<Creation> creation);
     asio::awaitable<Outcome> resize(std::unique_ptr<Resizing> resizing);
     asio::awaitable<Result<void>> carry_out(MemoryWork& work);
-    asio::awaitable<Result<void>> keep(Creation& creation);
+    asio::awaitable<Outcome> finish_sync_area(NewSyncArea area);
+    template <typename New>
+    asio::awaitable<Result<void>> keep(New& creation);
     asio::awaitable<Outcome> wait_for_key(const Call& call, WaitForKey wait);
     asio::awaitable<bool> send_listing(Listing listing);
     asio::awaitable<bool> watch(Watching watching);

@@ -17,6 +17,7 @@
 #include "accounting.hpp"
 #include "daemon_fixture.hpp"
 #include "messages.hpp"
+#include "sync_area.h"
 #include "varlink_client.hpp"
 
 using namespace shmd;
@@ -159,6 +160,10 @@ void check_granted_fd(const Json& call, const Json& reply, int fd) {
     struct stat status {};
     REQUIRE(::fstat(fd, &status) == 0);
     if (call["method"] == system_v::Changes::method) return;
+    if (call["method"] == OpenSyncArea::method) {
+        CHECK(status.st_size == SHMD_SYNC_BYTES);
+        return;
+    }
     if (call["method"] == system_v::Attach::method) {
         CHECK(status.st_size == parameters["sizeBytes"].get<std::int64_t>());
         return;

@@ -23,6 +23,10 @@ struct ReplyTo<GetInfo> : std::type_identity<ServiceInfo> {};
 template <>
 struct ReplyTo<GetInterfaceDescription> : std::type_identity<InterfaceDescription> {};
 template <>
+struct ReplyTo<OpenSyncArea> : std::type_identity<SyncAreaReply> {};
+template <>
+struct ReplyTo<RecoverLocks> : std::type_identity<Empty> {};
+template <>
 struct ReplyTo<Create> : std::type_identity<Grant> {};
 template <>
 struct ReplyTo<Open> : std::type_identity<Grant> {};
