@@ -1,19 +1,14 @@
 // The C functions of shmd.h: arguments in, negative errno values out, and no exception past this file.
-#include <pthread.h>
-
 #include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <exception>
 #include <new>
 
-#include "client.hpp"
-#include "failure.hpp"
+#include "handles.hpp"
 #include "info.hpp"
 #include "key.hpp"
 #include "limits.hpp"
-#include "open_segment.hpp"
 #include "options.hpp"
 #include "shmd/shmd.h"
 
@@ -21,57 +16,18 @@ using shmd::Access;
 using shmd::Endpoint;
 using shmd::Target;
 using shmd::client::Client;
-using shmd::client::Failure;
+using shmd::client::guarded;
+using shmd::client::no_timeout;
+using shmd::client::NotCancelled;
+using shmd::client::null_pointer;
 using shmd::client::OpenSegment;
 using shmd::client::Outcome;
 using shmd::client::report;
 
-struct shmd_client {
-    std::unique_ptr<Client> client;
-};
-
-struct shmd_segment {
-    std::unique_ptr<OpenSegment> segment;
-};
-
-struct shmd_watch {
-    std::unique_ptr<shmd::client::Watch> watch;
-};
-
 namespace {
-
-int null_pointer() noexcept {
-    return report(EINVAL, "an argument is a null pointer where none may be");
-}
 
 constexpr std::uint64_t largest_size = static_cast<std::uint64_t>(shmd::limits::integer);
 constexpr const char* too_large = "a segment has at most 2^53-1 bytes";
-constexpr const char* no_timeout = "a timeout is -1 for no end, 0, or a number of microseconds";
-
-// Keeps pthread_cancel(3) out of a call: it would unwind through what must not be left half done.
-class NotCancelled {
-  public:
-    NotCancelled() { ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before_); }
-    NotCancelled(const NotCancelled&) = delete;
-    NotCancelled& operator=(const NotCancelled&) = delete;
-    ~NotCancelled() { ::pthread_setcancelstate(before_, nullptr); }
-
-  private:
-    int before_ = PTHREAD_CANCEL_ENABLE;
-};
-
-// Runs what may throw.
-template <typename Function>
-int guarded(const Function& function) noexcept {
-    NotCancelled guard;
-    try {
-        return function();
-    } catch (const std::bad_alloc&) {
-        return report(ENOMEM, "there is no memory left in this process");
-    } catch (const std::exception& error) {
-        return report(Failure{EPROTO, std::string("something unforeseen happened: ") + error.what()});
-    }
-}
 
 // Hands out what was made, in its C form.
 template <typename Handle, typename T>

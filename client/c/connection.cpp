@@ -143,7 +143,7 @@ Outcome<Answer<T>> Connection::call(std::string message) {
     Answer<T> answer{std::move(std::get<T>(reply->body))};
     // Before another thread can find the connection ended and make a successor of what it holds.
     hold_all(answer.body);
-    if constexpr (std::is_same_v<T, Grant>) {
+    if constexpr (std::is_same_v<T, Grant> || std::is_same_v<T, SyncAreaReply>) {
         answer.descriptor = take_descriptor(answer.body.file_descriptor);
         answer.descriptor_lost = reader_.lost_descriptors();
     }
@@ -368,6 +368,7 @@ template Outcome<Answer<Grants>> Connection::call(std::string);
 template Outcome<Answer<OpenResults>> Connection::call(std::string);
 template Outcome<Answer<Resumed>> Connection::call(std::string);
 template Outcome<Answer<SegmentReply>> Connection::call(std::string);
+template Outcome<Answer<SyncAreaReply>> Connection::call(std::string);
 template Outcome<Answer<RawReply>> Connection::call(std::string);
 template Outcome<std::vector<SegmentReply>> Connection::call_for_many(std::string);
 template Outcome<std::vector<RawReply>> Connection::call_for_many(std::string);

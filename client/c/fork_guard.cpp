@@ -24,6 +24,7 @@ void in_child() {
     for (Connection* connection : guard.connections) connection->abandon(guard.abandoned);
     for (Client* client : guard.clients) client->abandon();
     guard.connections.clear();
+    guard.generation++;
     guard.mutex.unlock();
 }
 

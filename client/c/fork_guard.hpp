@@ -2,6 +2,7 @@
 // them given up in the child. A fork waits for this list's lock alone, never for a call that another thread is in.
 #pragma once
 
+#include <atomic>
 #include <mutex>
 #include <vector>
 
@@ -16,6 +17,8 @@ struct ForkGuard {
     std::mutex mutex;
     std::vector<Connection*> connections;
     std::vector<Client*> clients;
+    /// How many forks are between the first process and this one.
+    std::atomic<unsigned> generation = 0;
     /// In a child: what it gave up, one behind the other. Kept reachable, so that no leak checker takes it for a leak.
     Connection* abandoned = nullptr;
 

@@ -10,6 +10,7 @@
 #include <limits>
 #include <system_error>
 
+#include "fork_guard.hpp"
 #include "limits.hpp"
 
 namespace shmd::client {
@@ -98,7 +99,8 @@ OpenSegment::OpenSegment(std::shared_ptr<Connection> connection, Grant grant, Ma
       mapping_(std::move(mapping)),
       access_(access),
       created_(grant.created == true),
-      attachment_(grant.attachment) {
+      attachment_(grant.attachment),
+      generation_(ForkGuard::instance().generation) {
     take(std::move(grant.segment));
 }
 
@@ -181,18 +183,70 @@ void OpenSegment::take(Segment segment) {
     info_ = infos_.back().get();
 }
 
-// A call that answers with what the segment is then. One that has not reached a daemon is made again, once.
-Outcome<Empty> OpenSegment::change(const CallBody& call) {
+// One that has not reached a daemon is made again, once.
+template <typename T>
+Outcome<Answer<T>> OpenSegment::ask(const CallBody& call) {
     const std::string message = encode_call(call);
     for (bool last = false;; last = true) {
         auto connected = connection();
         if (!connected) return std::move(connected.failure());
-        auto answer = (*connected)->call<SegmentReply>(message);
-        if (!answer && answer.failure().lost == Lost::unsent && !last) continue;
-        if (!answer) return std::move(answer.failure());
-        if (!answer->body.segment) return nonsense("it describes no segment");
-        take(std::move(*answer->body.segment));
-        return Empty{};
+        auto answer = (*connected)->call<T>(message);
+        if (answer || answer.failure().lost != Lost::unsent || last) return answer;
+    }
+}
+
+// A call that answers with what the segment is then.
+Outcome<Empty> OpenSegment::change(const CallBody& call) {
+    auto answer = ask<SegmentReply>(call);
+    if (!answer) return std::move(answer.failure());
+    if (!answer->body.segment) return nonsense("it describes no segment");
+    take(std::move(*answer->body.segment));
+    return Empty{};
+}
+
+Outcome<Sync*> OpenSegment::sync() {
+    if (Sync* ready = ready_sync()) return ready;
+    // Before the lock: another thread of the parent may have had it.
+    if (generation_ != ForkGuard::instance().generation) {
+        return Failure{EPERM, "its grant belongs to the process that this one was forked from"};
+    }
+    std::lock_guard lock(sync_mutex_);
+    if (Sync* ready = ready_sync()) return ready;
+    // To ask twice is to ask once: an answer that was lost does no harm.
+    auto answer = ask<SyncAreaReply>(OpenSyncArea{attachment_});
+    if (!answer && answer.failure().lost != Lost::no) answer = ask<SyncAreaReply>(OpenSyncArea{attachment_});
+    if (!answer) return std::move(answer.failure());
+    if (!answer->descriptor) return no_descriptor(answer->descriptor_lost);
+    auto mapped = Sync::map(answer->descriptor, attachment_, access_);
+    if (!mapped) return std::move(mapped.failure());
+    syncs_.push_back(std::move(*mapped));
+    sync_.store(syncs_.back().get(), std::memory_order_release);
+    return syncs_.back().get();
+}
+
+// The daemon does what it must by itself. This finds what it could not know, such as a holder that has gone on after its
+// grant had ended; and that there is no daemon any more to do it.
+Outcome<int> OpenSegment::wait(Sync& sync, std::int64_t timeout_usec,
+                               const std::function<int(Sync&, std::int64_t)>& attempt) {
+    constexpr std::int64_t second = 1'000'000'000, longest = 16 * second;
+    constexpr int most_refusals = 4;
+    const std::int64_t deadline = shmd_sync_deadline(timeout_usec);
+    int refusals = 0;
+    for (std::int64_t length = second;; length = std::min(2 * length, longest)) {
+        std::int64_t until = deadline == SHMD_SYNC_NOW ? deadline : std::min(deadline, shmd_sync_now() + length);
+        int result = 0;
+        do {
+            result = attempt(sync, until);
+        } while (result == -EINTR);
+        if (result != -ETIMEDOUT || until == deadline) return result;
+        auto recovered = ask<Empty>(RecoverLocks{sync.core.attachment});
+        if (recovered) {
+            refusals = 0;
+            continue;
+        }
+        // A daemon that is restarted may be away for a while.
+        bool may_come_back = recovered.failure().code == ECONNREFUSED || recovered.failure().lost != Lost::no;
+        if (!may_come_back || ++refusals == most_refusals) return std::move(recovered.failure());
     }
 }
 
@@ -222,9 +276,10 @@ Outcome<Empty> OpenSegment::exchange_for(Connection& connection, Answer<Grant> a
     auto replaced = mapping_->replace(answer.descriptor, answer.body.segment, access);
     std::uint32_t unwanted = answer.body.attachment;
     if (replaced) {
-        std::lock_guard lock(connection_mutex_);
+        std::scoped_lock lock(connection_mutex_, sync_mutex_);
         std::swap(unwanted, attachment_);
         access_ = access;
+        sync_ = nullptr;  // it is of the attachment that ends
     }
     connection.let_go(unwanted);
     connection.notify(encode_call(Detach{unwanted}, {.oneway = true}));

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -17,6 +18,7 @@
 #include "failure.hpp"
 #include "info.hpp"
 #include "messages.hpp"
+#include "sync.hpp"
 
 namespace shmd::client {
 
@@ -72,6 +74,17 @@ class OpenSegment {
     /// Learns the present size.
     Outcome<Empty> remap();
 
+    /// Its sync area, opened at the first call. Stays as long as this. EPERM in a process that inherited the segment.
+    Outcome<Sync*> sync();
+    /// The same if it is there already and this process's, else null.
+    [[nodiscard]] Sync* ready_sync() const noexcept {
+        Sync* sync = sync_.load(std::memory_order_acquire);
+        return sync && sync->ours() ? sync : nullptr;
+    }
+    /// Calls attempt(sync, deadline), and again after every second or more that it has waited: meanwhile the daemon looks
+    /// whether those are still there who are waited for. What the attempt returns; or why the daemon does not do that.
+    Outcome<int> wait(Sync& sync, std::int64_t timeout_usec, const std::function<int(Sync&, std::int64_t)>& attempt);
+
     [[nodiscard]] void* data() const { return mapping_->data(); }
     [[nodiscard]] std::uint64_t size() const { return info().size_bytes; }
     [[nodiscard]] Access access() const { return access_; }
@@ -83,6 +96,8 @@ class OpenSegment {
   private:
     static void tell_of_end(std::span<OpenSegment* const> segments);
     Outcome<Empty> change(const CallBody& call);
+    template <typename T>
+    Outcome<Answer<T>> ask(const CallBody& call);
     void take(Segment segment);
     Outcome<std::shared_ptr<Connection>> connection();
     Outcome<Answer<Grant>> grant_again(Connection& connection, Access access);
@@ -94,6 +109,10 @@ class OpenSegment {
     Access access_;
     bool created_;
     std::uint32_t attachment_;
+    const unsigned generation_;  // of the process that has the grant
+    std::mutex sync_mutex_;
+    std::vector<std::unique_ptr<Sync>> syncs_;  // the last one is of this attachment; others may be in use still
+    std::atomic<Sync*> sync_ = nullptr;
     std::mutex infos_mutex_;
     std::vector<InfoPointer> infos_;  // every one that somebody may still look at
     std::atomic<const shmd_info*> info_;

@@ -166,7 +166,7 @@ inline std::string sample_reply(const std::string& method) {
         method == Resize::method) {
         return encode_reply(SegmentReply{full_segment()});
     }
-    if (method == Detach::method || method == Delete::method || method == ForceDelete::method ||
+    if (method == Detach::method || method == RecoverLocks::method || method == Delete::method || method == ForceDelete::method ||
         method == Reload::method || method == SetLogLevel::method || method == Drain::method) {
         return encode_reply(Empty{});
     }

@@ -1,0 +1,67 @@
+// An open segment's sync area in this process: its mapping, and what is known here beside it. What is done in it is
+// sync_core's; asking the daemon is open_segment's.
+#pragma once
+
+#include <pthread.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+
+#include "failure.hpp"
+#include "messages.hpp"
+#include "sync_core.h"
+#include "unique_fd.hpp"
+
+namespace shmd::client {
+
+/// A number that no other thread alive has.
+inline std::uintptr_t this_thread() noexcept {
+    static thread_local char mark;
+    return reinterpret_cast<std::uintptr_t>(&mark);
+}
+
+/// One lock as this process holds it: by which thread, so that it need not wait for itself.
+class HeldBy {
+  public:
+    void taken() noexcept { thread_.store(this_thread(), std::memory_order_relaxed); }
+    void given_back() noexcept { thread_.store(0, std::memory_order_relaxed); }
+    [[nodiscard]] bool me() const noexcept { return thread_.load(std::memory_order_relaxed) == this_thread(); }
+
+  private:
+    std::atomic<std::uintptr_t> thread_ = 0;
+};
+
+class Sync {
+  public:
+    /// Fails with EPROTO for a descriptor that is no sync area, ENOTSUP for one of another format, and as mmap(2).
+    static Outcome<std::unique_ptr<Sync>> map(const UniqueFd& area, std::uint32_t attachment, Access access);
+    Sync(const Sync&) = delete;
+    Sync& operator=(const Sync&) = delete;
+    ~Sync();
+
+    /// False in a child of the process that opened it.
+    [[nodiscard]] bool ours() const noexcept;
+
+    /// Readable when the version has gone up since it was made or last read. The first call starts a thread.
+    Outcome<int> notification_fd();
+
+    shmd_sync core{};
+    HeldBy mutex{};
+    HeldBy writer{};
+    bool in_section = false;  // belongs to who has the mutex
+
+  private:
+    Sync(shmd_sync_area* area, std::uint32_t attachment, Access access);
+    static void* serve(void* self);
+
+    const unsigned generation_;
+    std::mutex notifier_mutex_;
+    UniqueFd event_;
+    pthread_t thread_{};
+    std::uint32_t stop_ = 0;
+    std::uint64_t seen_ = 0;  // the thread's
+};
+
+}  // namespace shmd::client
