@@ -71,7 +71,7 @@ template <typename Unlock>
 int give_back(shmd_segment* segment, HeldBy Sync::*lock, const Unlock& unlock) noexcept {
     if (!segment) return null_pointer();
     Sync* sync = segment->segment->ready_sync();
-    if (!sync) return failed(-EPERM);
+    if (!sync || !sync->core.writable) return failed(-EPERM);
     (sync->*lock).given_back();
     int done = unlock(sync);
     return done == 0 ? 0 : failed(done);
