@@ -285,3 +285,57 @@ TEST_CASE("the control socket answers calls by name") {
           "org.varlink.service.MethodNotFound");
     CHECK(shmd::version() == SHMD_VERSION);
 }
+
+TEST_CASE("locks are held by objects, and tell of a dead owner") {
+    Daemon daemon;
+    shmd::Client client(daemon.socket());
+    struct Pair {
+        long first, second;
+    };
+    shmd::Segment segment = client.create("locked", sizeof(Pair));
+    shmd::Segment other = client.open_write("locked");
+    shmd::ReadOnlySegment reader = client.open_read("locked");
+    {
+        shmd::MutexLock lock = segment.lock();
+        CHECK_FALSE(lock.owner_died());
+        CHECK_FALSE(other.try_lock());
+        CHECK_FALSE(other.lock_for(1ms));
+        shmd::MutexLock moved = std::move(lock);
+        CHECK_FALSE(other.try_lock());
+        moved.unlock();
+        CHECK(other.try_lock());
+    }
+    CHECK(other.try_lock());
+    {
+        auto one = segment.read_lock();
+        auto two = other.read_lock_for(1h);
+        CHECK(two);
+        CHECK_FALSE(other.write_lock_for(1ms));
+    }
+    { auto writer = segment.write_lock(); }
+    {
+        auto section = segment.write_section();
+        segment.as<Pair>() = {1, 1};
+    }
+    CHECK(reader.snapshot<Pair>().second == 1);
+    CHECK(reader.read_consistent([&] { return reader.as<Pair>().first + reader.as<Pair>().second; }) == 2);
+    {
+        auto section = segment.write_section();
+        CHECK(error_of([&] { (void)reader.snapshot<Pair>(1ms); }).code() == std::errc::timed_out);
+    }
+    CHECK(reader.version() == 0);
+    CHECK_FALSE(reader.wait_for(0, 1ms));
+    CHECK(segment.notify() == 1);
+    CHECK(reader.wait(0) == 1);
+    CHECK(reader.notification_fd() >= 0);
+    {
+        shmd::Segment dying = client.open_write("locked");
+        CHECK(shmd_lock(dying.get(), 0) == 0);
+    }
+    auto after = segment.lock_for(1h);
+    REQUIRE(after);
+    CHECK(after->owner_died());
+    after->make_consistent();
+    after->unlock();
+    CHECK_FALSE(segment.lock().owner_died());
+}
