@@ -153,14 +153,6 @@ void define_looks(CLI::App& app, Invocation& invocation) {
                                           "  shmdctl --json watch | jq -r 'select(.event == \"deleted\").segment.key'");
     watch_command.add_option("PREFIX", invocation.prefix, "Only keys that begin with this")->type_name("");
     on_command(watch_command, invocation, [&] { watch(invocation.common, invocation.prefix); });
-
-    CLI::App& wait_command = add_command(app, "wait", "Wait until there is a segment with this key",
-                                         "  shmdctl wait app/cache && start-the-reader\n"
-                                         "  shmdctl wait app/cache --timeout 30s");
-    add_key(wait_command, invocation.key);
-    add_value(wait_command, "--timeout", "TIME", "Fail after this long: 30s, 5m (default: never)",
-              [&invocation](const std::string& text) { invocation.timeout = duration_from("--timeout", text); });
-    on_command(wait_command, invocation, [&] { wait(invocation.common, invocation.key, invocation.timeout); });
 }
 
 void define_rm(CLI::App& app, Invocation& invocation) {
@@ -283,6 +275,7 @@ void define(CLI::App& app, Invocation& invocation) {
     define_publish(app, invocation);
     define_looks(app, invocation);
     define_rm(app, invocation);
+    define_synchronize(app, invocation);
     define_exec(app, invocation);
     define_changes(app, invocation);
     define_administration(app, invocation);

@@ -25,6 +25,8 @@ struct Invocation {
     ChangeRequest change;
     AclRequest acl;
     ExecRequest exec;
+    LockRequest lock;
+    VersionWait version_wait;
     std::string key;
     std::string prefix;
     std::vector<std::string> keys;
@@ -32,11 +34,11 @@ struct Invocation {
     bool system_v = false;
     bool force = false;
     bool off = false;
+    bool notified = false;
     std::uint64_t size = 0;
     std::int64_t number = 0;
     std::optional<std::uint64_t> bytes{};
     std::string text;
-    std::optional<std::chrono::microseconds> timeout{};
     std::function<Exit()> run;  // set by parsing; throws Failure
 };
 

@@ -81,6 +81,30 @@ struct ExecRequest {
 /// Becomes the program. Throws Failure, with the status of env(1) when it cannot be run.
 void exec(const Common& common, const ExecRequest& request);
 
+// In synchronize.cpp:
+
+struct LockRequest {
+    enum class Kind { mutex, read, write };
+    std::string key;
+    Kind kind = Kind::mutex;
+    std::optional<std::chrono::microseconds> timeout{};
+    bool repair = false;                 // the command repairs what a dead holder may have left
+    std::vector<std::string> command{};  // and its arguments
+};
+/// Runs the command under the lock. Its exit status.
+[[nodiscard]] Exit lock(const Common& common, const LockRequest& request);
+
+/// Prints the new version.
+void notify(const Common& common, const std::string& key);
+
+struct VersionWait {
+    std::string key;
+    std::optional<std::uint64_t> after{};  // none: the version that is there
+    std::optional<std::chrono::microseconds> timeout{};
+};
+/// Prints the version that has come.
+void wait_for_version(const Common& common, const VersionWait& request);
+
 // In administration.cpp:
 
 void status(const Common& common);

@@ -31,6 +31,8 @@ void on_command_with_exit(CLI::App& command, Invocation& invocation, std::functi
 
 // define_changes.cpp
 void define_changes(CLI::App& app, Invocation& invocation);
+// define_synchronize.cpp
+void define_synchronize(CLI::App& app, Invocation& invocation);
 // define_administration.cpp
 void define_administration(CLI::App& app, Invocation& invocation);
 

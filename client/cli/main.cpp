@@ -21,9 +21,14 @@ Exit run(int argc, char** argv) {
         complete(app, {invocation.typed.begin() + 1, invocation.typed.end()});
         return Exit::ok;
     }
+    // What comes after "--" belongs to the program that these run.
     auto& typed = invocation.typed;
-    if (auto dashes = std::ranges::find(typed, "--"); std::find(typed.begin(), dashes, "exec") != dashes) {
-        if (dashes != typed.end()) invocation.exec.program.assign(dashes + 1, typed.end());
+    auto dashes = std::ranges::find(typed, "--");
+    auto before = [&](const char* command) { return std::find(typed.begin(), dashes, command) != dashes; };
+    bool locks = before("lock");
+    if (locks || before("exec")) {
+        auto& program = locks ? invocation.lock.command : invocation.exec.program;
+        if (dashes != typed.end()) program.assign(dashes + 1, typed.end());
         typed.erase(dashes, typed.end());
         argc = static_cast<int>(typed.size()) + 1;
     }

@@ -1,6 +1,6 @@
 # shmdctl as people and programs meet it.
 find_package(nlohmann_json 3.11 REQUIRED)
-foreach(name shmdctl shmdctl_life shmdctl_refusal shmdctl_stream shmdctl_terminal completions)
+foreach(name shmdctl shmdctl_life shmdctl_refusal shmdctl_stream shmdctl_synchronize shmdctl_terminal completions)
   shmd_test(${name} LIBRARIES shmd_test_support nlohmann_json::nlohmann_json)
   add_dependencies(${name}_test shmdctl)
   target_compile_definitions(${name}_test PRIVATE SHMDCTL_PATH="$<TARGET_FILE:shmdctl>"

@@ -147,6 +147,8 @@ struct Cases {
         {"Resize", [this](const Case& on) { return ask(Resize{{std::nullopt, on.id}, 8192}); }},
         {"Publish", [this](const Case& on) { return ask(Publish{on.attachment, "states/published"}); }},
         {"Detach", [this](const Case& on) { return ask(Detach{on.attachment}); }},
+        {"OpenSyncArea", [this](const Case& on) { return ask(OpenSyncArea{on.attachment}); }},
+        {"RecoverLocks", [this](const Case& on) { return ask(RecoverLocks{on.attachment}); }},
         {"List",
          [this](const Case& on) {
              bool told = false;
