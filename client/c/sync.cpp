@@ -47,7 +47,7 @@ Outcome<std::unique_ptr<Sync>> Sync::map(const UniqueFd& area, std::uint32_t att
 }
 
 Sync::Sync(shmd_sync_area* area, std::uint32_t attachment, Access access)
-    : core{area, attachment, access == Access::write, 0}, generation_(ForkGuard::instance().generation) {}
+    : core{area, attachment, access == Access::write, 0, {}}, generation_(ForkGuard::instance().generation) {}
 
 Sync::~Sync() {
     // A child has no such thread.

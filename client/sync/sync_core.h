@@ -42,6 +42,9 @@ typedef struct shmd_sync {
     uint32_t attachment;
     int writable;  /* the area is mapped for writing. Without it: snapshots and waiting alone */
     uint32_t slot; /* where to look for a reader's slot first */
+    /* The slots by which this process holds the readers-writer lock. All of an attachment's slots look alike; without this, one
+     * thread could give back what another is just claiming, and leave its own behind for ever. */
+    unsigned char held[SHMD_SYNC_SLOTS];
 } shmd_sync;
 
 static inline int64_t shmd_sync_now(void) {
@@ -228,7 +231,10 @@ static inline int shmd_sync_read_lock(shmd_sync *sync, int64_t deadline) {
             continue;
         }
         seen = __atomic_load_n(&area->rwlock, __ATOMIC_SEQ_CST);
-        if (shmd_sync_holder(seen) == 0) return seen & SHMD_SYNC_OWNER_DIED ? SHMD_SYNC_DONE_OWNER_DIED : 0;
+        if (shmd_sync_holder(seen) == 0) {
+            __atomic_store_n(&sync->held[number], 1, __ATOMIC_RELAXED);
+            return seen & SHMD_SYNC_OWNER_DIED ? SHMD_SYNC_DONE_OWNER_DIED : 0;
+        }
         (void)shmd_sync_leave_slot(sync, (uint32_t)number);
     }
 }
@@ -238,8 +244,8 @@ static inline int shmd_sync_read_unlock(shmd_sync *sync) {
     uint32_t first = __atomic_load_n(&sync->slot, __ATOMIC_RELAXED);
     for (uint32_t i = 0; i < SHMD_SYNC_SLOTS; i++) {
         uint32_t number = (first + i) % SHMD_SYNC_SLOTS;
-        if (__atomic_load_n(shmd_sync_slot(sync->area, number), __ATOMIC_RELAXED) != sync->attachment) continue;
-        if (shmd_sync_leave_slot(sync, number) == 0) return 0;
+        if (!__atomic_load_n(&sync->held[number], __ATOMIC_RELAXED)) continue;
+        if (__atomic_exchange_n(&sync->held[number], 0, __ATOMIC_RELAXED)) return shmd_sync_leave_slot(sync, number);
     }
     return -EPERM;
 }

@@ -126,6 +126,22 @@ TEST_CASE("what threads and processes do under a lock excludes each other") {
     CHECK(counters.writer == rounds);
 }
 
+TEST_CASE("threads of one grant that read and write leave no slot behind") {
+    OneSegment one;
+    auto use = [&](int seed) {
+        for (int i = 0; i < 20'000; i++) {
+            bool writes = (i + seed) % 5 == 0;
+            if ((writes ? shmd_write_lock(one.segment.get(), -1) : shmd_read_lock(one.segment.get(), -1)) != 0) return;
+            if ((writes ? shmd_write_unlock(one.segment.get()) : shmd_read_unlock(one.segment.get())) != 0) return;
+        }
+    };
+    std::vector<std::thread> threads;
+    for (int seed = 0; seed < 4; seed++) threads.emplace_back(use, seed);
+    for (std::thread& thread : threads) thread.join();
+    CHECK(shmd_read_unlock(one.segment.get()) == -EPERM);
+    CHECK(shmd_write_lock(one.segment.get(), 0) == 0);
+}
+
 TEST_CASE("a snapshot is never half of a write section") {
     OneSegment one;
     constexpr std::size_t words = 100;
