@@ -55,67 +55,80 @@ int wait(shmd_segment* segment, std::int64_t timeout_usec, const char* what, Acc
     });
 }
 
-int take(shmd_segment* segment, std::int64_t timeout_usec, HeldBy Sync::*lock, std::uint64_t shmd_sync_area::*word,
-         int (*attempt)(shmd_sync*, std::int64_t)) noexcept {
+// It may have been taken away since.
+bool holds(const Sync& sync, std::uint64_t& word, const HeldBy& holder) noexcept {
+    return holder.me() && shmd_sync_holder(__atomic_load_n(&word, __ATOMIC_RELAXED)) == sync.core.attachment;
+}
+
+int take_mutex(shmd_segment* segment, std::int64_t timeout_usec) noexcept {
     return wait(segment, timeout_usec, "lock the segment", Access::write, [&](Sync& sync, std::int64_t deadline) {
-        // It may have been taken away since.
-        bool held = shmd_sync_holder(__atomic_load_n(&(sync.core.area->*word), __ATOMIC_RELAXED)) == sync.core.attachment;
-        if (held && (sync.*lock).me()) return -EDEADLK;
-        int taken = attempt(&sync.core, deadline);
-        if (taken >= 0) (sync.*lock).taken();
+        HeldBy& holder = segment->segment->mutex().holder();
+        if (holds(sync, sync.core.area->mutex, holder)) return -EDEADLK;
+        int taken = shmd_sync_lock(&sync.core, deadline);
+        if (taken >= 0) holder.taken();
         return taken;
     });
 }
 
-template <typename Unlock>
-int give_back(shmd_segment* segment, HeldBy Sync::*lock, const Unlock& unlock) noexcept {
-    if (!segment) return null_pointer();
+Sync* ready_to_write(shmd_segment* segment) noexcept {
     Sync* sync = segment->segment->ready_sync();
-    if (!sync || !sync->core.writable) return failed(-EPERM);
-    (sync->*lock).given_back();
-    int done = unlock(sync);
+    return sync && sync->core.writable ? sync : nullptr;
+}
+
+template <typename Unlock>
+int give_back(shmd_segment* segment, const Unlock& unlock) noexcept {
+    if (!segment) return null_pointer();
+    Sync* sync = ready_to_write(segment);
+    int done = sync ? unlock(*sync) : -EPERM;
     return done == 0 ? 0 : failed(done);
 }
 
 }  // namespace
 
 int shmd_lock(shmd_segment* segment, int64_t timeout_usec) {
-    if (!segment) return null_pointer();
-    Sync* sync = segment->segment->ready_sync();
-    std::uint64_t free = 0;
-    if (sync && sync->core.writable && timeout_usec >= -1 &&
-        __atomic_compare_exchange_n(&sync->core.area->mutex, &free, sync->core.attachment, false, __ATOMIC_SEQ_CST,
-                                    __ATOMIC_RELAXED)) {
-        sync->mutex.taken();
-        return 0;
-    }
-    return take(segment, timeout_usec, &Sync::mutex, &shmd_sync_area::mutex, shmd_sync_lock);
+    if (segment && timeout_usec >= -1 && segment->segment->mutex().take()) return 0;
+    return take_mutex(segment, timeout_usec);
 }
 
 int shmd_unlock(shmd_segment* segment) {
-    return give_back(segment, &Sync::mutex, [](Sync* sync) { return shmd_sync_unlock(&sync->core); });
+    if (segment && segment->segment->mutex().give_back()) return 0;
+    return give_back(segment, [](Sync& sync) { return shmd_sync_unlock(&sync.core); });
 }
 
 int shmd_read_lock(shmd_segment* segment, int64_t timeout_usec) {
+    if (Sync* sync = segment ? ready_to_write(segment) : nullptr) {
+        if (shmd_sync_read_lock(&sync->core, SHMD_SYNC_NOW) == 0) return 0;
+    }
     return wait(segment, timeout_usec, "lock the segment for reading", Access::write, [](Sync& sync, std::int64_t deadline) {
-        if (sync.writer.me()) return -EDEADLK;
+        if (holds(sync, sync.core.area->rwlock, sync.writer)) return -EDEADLK;
         return shmd_sync_read_lock(&sync.core, deadline);
     });
 }
 
 int shmd_read_unlock(shmd_segment* segment) {
-    if (!segment) return null_pointer();
-    Sync* sync = segment->segment->ready_sync();
-    int done = sync && sync->core.writable ? shmd_sync_read_unlock(&sync->core) : -EPERM;
-    return done == 0 ? 0 : failed(done);
+    return give_back(segment, [](Sync& sync) { return shmd_sync_read_unlock(&sync.core); });
 }
 
 int shmd_write_lock(shmd_segment* segment, int64_t timeout_usec) {
-    return take(segment, timeout_usec, &Sync::writer, &shmd_sync_area::rwlock, shmd_sync_write_lock);
+    if (Sync* sync = segment ? ready_to_write(segment) : nullptr) {
+        if (shmd_sync_write_lock(&sync->core, SHMD_SYNC_NOW) == 0) {
+            sync->writer.taken();
+            return 0;
+        }
+    }
+    return wait(segment, timeout_usec, "lock the segment for writing", Access::write, [](Sync& sync, std::int64_t deadline) {
+        if (holds(sync, sync.core.area->rwlock, sync.writer)) return -EDEADLK;
+        int taken = shmd_sync_write_lock(&sync.core, deadline);
+        if (taken >= 0) sync.writer.taken();
+        return taken;
+    });
 }
 
 int shmd_write_unlock(shmd_segment* segment) {
-    return give_back(segment, &Sync::writer, [](Sync* sync) { return shmd_sync_write_unlock(&sync->core); });
+    return give_back(segment, [](Sync& sync) {
+        sync.writer.given_back();
+        return shmd_sync_write_unlock(&sync.core);
+    });
 }
 
 int shmd_make_consistent(shmd_segment* segment) {
@@ -134,9 +147,10 @@ int shmd_begin_write(shmd_segment* segment, int64_t timeout_usec) {
 }
 
 int shmd_end_write(shmd_segment* segment) {
-    return give_back(segment, &Sync::mutex, [](Sync* sync) {
-        sync->in_section = false;
-        return shmd_sync_end_write(&sync->core);
+    return give_back(segment, [segment](Sync& sync) {
+        sync.in_section = false;
+        segment->segment->mutex().holder().given_back();
+        return shmd_sync_end_write(&sync.core);
     });
 }
 

@@ -24,7 +24,7 @@ void in_child() {
     for (Connection* connection : guard.connections) connection->abandon(guard.abandoned);
     for (Client* client : guard.clients) client->abandon();
     guard.connections.clear();
-    guard.generation++;
+    fork_generation++;
     guard.mutex.unlock();
 }
 

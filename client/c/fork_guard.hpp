@@ -11,14 +11,15 @@ namespace shmd::client {
 class Client;
 class Connection;
 
+/// How many forks are between the first process that had connections and this one.
+inline std::atomic<unsigned> fork_generation = 0;
+
 /// Of the whole process. Borrowed pointers: each object enters and leaves by itself, holding the lock. A connection's
 /// descriptor is opened and closed under the same lock, so a child knows all that it has inherited.
 struct ForkGuard {
     std::mutex mutex;
     std::vector<Connection*> connections;
     std::vector<Client*> clients;
-    /// How many forks are between the first process and this one.
-    std::atomic<unsigned> generation = 0;
     /// In a child: what it gave up, one behind the other. Kept reachable, so that no leak checker takes it for a leak.
     Connection* abandoned = nullptr;
 

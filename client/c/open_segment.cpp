@@ -100,7 +100,7 @@ OpenSegment::OpenSegment(std::shared_ptr<Connection> connection, Grant grant, Ma
       access_(access),
       created_(grant.created == true),
       attachment_(grant.attachment),
-      generation_(ForkGuard::instance().generation) {
+      generation_(fork_generation) {
     take(std::move(grant.segment));
 }
 
@@ -207,7 +207,7 @@ Outcome<Empty> OpenSegment::change(const CallBody& call) {
 Outcome<Sync*> OpenSegment::sync() {
     if (Sync* ready = ready_sync()) return ready;
     // Before the lock: another thread of the parent may have had it.
-    if (generation_ != ForkGuard::instance().generation) {
+    if (generation_ != fork_generation) {
         return Failure{EPERM, "its grant belongs to the process that this one was forked from"};
     }
     std::lock_guard lock(sync_mutex_);
@@ -220,6 +220,7 @@ Outcome<Sync*> OpenSegment::sync() {
     auto mapped = Sync::map(answer->descriptor, attachment_, access_);
     if (!mapped) return std::move(mapped.failure());
     syncs_.push_back(std::move(*mapped));
+    if (access_ == Access::write) mutex_.ready(syncs_.back()->core);
     sync_.store(syncs_.back().get(), std::memory_order_release);
     return syncs_.back().get();
 }
@@ -230,11 +231,13 @@ Outcome<int> OpenSegment::wait(Sync& sync, std::int64_t timeout_usec,
                                const std::function<int(Sync&, std::int64_t)>& attempt) {
     constexpr std::int64_t second = 1'000'000'000, longest = 16 * second;
     constexpr int most_refusals = 4;
+    // Most need not wait, and so no clock.
+    int result = attempt(sync, SHMD_SYNC_NOW);
+    if (result != -ETIMEDOUT || timeout_usec == 0) return result;
     const std::int64_t deadline = shmd_sync_deadline(timeout_usec);
     int refusals = 0;
     for (std::int64_t length = second;; length = std::min(2 * length, longest)) {
-        std::int64_t until = deadline == SHMD_SYNC_NOW ? deadline : std::min(deadline, shmd_sync_now() + length);
-        int result = 0;
+        std::int64_t until = std::min(deadline, shmd_sync_now() + length);
         do {
             result = attempt(sync, until);
         } while (result == -EINTR);
@@ -280,6 +283,7 @@ Outcome<Empty> OpenSegment::exchange_for(Connection& connection, Answer<Grant> a
         std::swap(unwanted, attachment_);
         access_ = access;
         sync_ = nullptr;  // it is of the attachment that ends
+        mutex_.gone();
     }
     connection.let_go(unwanted);
     connection.notify(encode_call(Detach{unwanted}, {.oneway = true}));

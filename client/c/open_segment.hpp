@@ -76,6 +76,8 @@ class OpenSegment {
 
     /// Its sync area, opened at the first call. Stays as long as this. EPERM in a process that inherited the segment.
     Outcome<Sync*> sync();
+    /// Its mutex, for who would take it without a detour once sync() has been called.
+    [[nodiscard]] FastMutex& mutex() noexcept { return mutex_; }
     /// The same if it is there already and this process's, else null.
     [[nodiscard]] Sync* ready_sync() const noexcept {
         Sync* sync = sync_.load(std::memory_order_acquire);
@@ -113,6 +115,7 @@ class OpenSegment {
     std::mutex sync_mutex_;
     std::vector<std::unique_ptr<Sync>> syncs_;  // the last one is of this attachment; others may be in use still
     std::atomic<Sync*> sync_ = nullptr;
+    FastMutex mutex_;
     std::mutex infos_mutex_;
     std::vector<InfoPointer> infos_;  // every one that somebody may still look at
     std::atomic<const shmd_info*> info_;

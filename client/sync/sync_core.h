@@ -42,6 +42,7 @@ typedef struct shmd_sync {
     uint32_t attachment;
     int writable;  /* the area is mapped for writing. Without it: snapshots and waiting alone */
     uint32_t slot; /* where to look for a reader's slot first */
+    uint32_t lock_luck, wait_luck; /* of late: see shmd_sync_spins() */
     /* The slots by which this process holds the readers-writer lock. All of an attachment's slots look alike; without this, one
      * thread could give back what another is just claiming, and leave its own behind for ever. */
     unsigned char held[SHMD_SYNC_SLOTS];
@@ -106,24 +107,49 @@ static inline int shmd_sync_sleep_on(uint64_t *word, uint64_t seen, int64_t dead
     return shmd_sync_futex_wait(shmd_sync_high_half(word), (uint32_t)(seen >> 32), deadline);
 }
 
-/* Looking this often before sleeping is cheaper than sleeping when the lock is held for a short time. */
-enum { SHMD_SYNC_SPINS = 100 };
+/*
+ * How often to look again before sleeping. Where the other side runs at the same time, looking is many times faster than a sleep and
+ * a wake-up; where it waits for this processor, looking only keeps it from running. So whoever has looked in vain some times sleeps
+ * at once, and tries again now and then.
+ */
+enum { SHMD_SYNC_SPINS = 100, SHMD_SYNC_LUCK = 8, SHMD_SYNC_PROBE = 64 };
 
-static __attribute__((noinline, unused)) int shmd_sync_lock_word_slowly(uint64_t *word, uint32_t me, int64_t deadline) {
+static inline int shmd_sync_spins(uint32_t *luck) {
+    uint32_t now = __atomic_load_n(luck, __ATOMIC_RELAXED);
+    if (now < SHMD_SYNC_LUCK) return SHMD_SYNC_SPINS;
+    /* The count of those that slept at once is above the luck that was lost. */
+    __atomic_store_n(luck, now + 1, __ATOMIC_RELAXED);
+    return (now - SHMD_SYNC_LUCK) % SHMD_SYNC_PROBE == SHMD_SYNC_PROBE - 1 ? SHMD_SYNC_SPINS : 0;
+}
+
+/* Looking had this result. */
+static inline void shmd_sync_note_spins(uint32_t *luck, int found) {
+    uint32_t now = __atomic_load_n(luck, __ATOMIC_RELAXED);
+    if (found) {
+        if (now != 0) __atomic_store_n(luck, 0, __ATOMIC_RELAXED);
+    } else if (now < SHMD_SYNC_LUCK) {
+        __atomic_store_n(luck, now + 1, __ATOMIC_RELAXED);
+    }
+}
+
+static __attribute__((noinline, unused)) int shmd_sync_lock_word_slowly(uint64_t *word, uint32_t me, int64_t deadline,
+                                                                       uint32_t *luck) {
     uint64_t mark = 0;
-    int spins = SHMD_SYNC_SPINS;
+    int spins = deadline <= SHMD_SYNC_NOW ? 0 : shmd_sync_spins(luck);
+    int spun = spins > 0;
     for (;;) {
         uint64_t seen = __atomic_load_n(word, __ATOMIC_SEQ_CST);
         if (shmd_sync_holder(seen) == 0) {
             uint64_t died = seen & SHMD_SYNC_OWNER_DIED;
             if (__atomic_compare_exchange_n(word, &seen, me | died | mark, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+                if (spun && !mark) shmd_sync_note_spins(luck, 1);
                 return died ? SHMD_SYNC_DONE_OWNER_DIED : 0;
             }
             continue;
         }
         if (deadline <= SHMD_SYNC_NOW && !mark) return -ETIMEDOUT;
         if (spins > 0) {
-            spins--;
+            if (--spins == 0) shmd_sync_note_spins(luck, 0);
             shmd_sync_pause();
             continue;
         }
@@ -134,10 +160,10 @@ static __attribute__((noinline, unused)) int shmd_sync_lock_word_slowly(uint64_t
     }
 }
 
-static inline int shmd_sync_lock_word(uint64_t *word, uint32_t me, int64_t deadline) {
+static inline int shmd_sync_lock_word(uint64_t *word, uint32_t me, int64_t deadline, uint32_t *luck) {
     uint64_t expected = 0;
     if (__builtin_expect(__atomic_compare_exchange_n(word, &expected, me, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED), 1)) return 0;
-    return shmd_sync_lock_word_slowly(word, me, deadline);
+    return shmd_sync_lock_word_slowly(word, me, deadline, luck);
 }
 
 static __attribute__((noinline, unused)) int shmd_sync_unlock_word_slowly(uint64_t *word, uint32_t me, int how_many) {
@@ -159,7 +185,7 @@ static inline int shmd_sync_unlock_word(uint64_t *word, uint32_t me, int how_man
 /* ---- The mutex ---- */
 
 static inline int shmd_sync_lock(shmd_sync *sync, int64_t deadline) {
-    return shmd_sync_lock_word(&sync->area->mutex, sync->attachment, deadline);
+    return shmd_sync_lock_word(&sync->area->mutex, sync->attachment, deadline, &sync->lock_luck);
 }
 
 static inline int shmd_sync_unlock(shmd_sync *sync) {
@@ -210,13 +236,14 @@ static inline void shmd_sync_nap(int64_t nanoseconds) {
 
 static inline int shmd_sync_read_lock(shmd_sync *sync, int64_t deadline) {
     shmd_sync_area *area = sync->area;
-    int spins = SHMD_SYNC_SPINS;
+    int spins = -1;
     for (;;) {
         uint64_t seen = __atomic_load_n(&area->rwlock, __ATOMIC_SEQ_CST);
         if (shmd_sync_holder(seen) != 0) {
             if (deadline <= SHMD_SYNC_NOW) return -ETIMEDOUT;
+            if (spins < 0) spins = shmd_sync_spins(&sync->lock_luck);
             if (spins > 0) {
-                spins--;
+                if (--spins == 0) shmd_sync_note_spins(&sync->lock_luck, 0);
                 shmd_sync_pause();
                 continue;
             }
@@ -224,6 +251,7 @@ static inline int shmd_sync_read_lock(shmd_sync *sync, int64_t deadline) {
             if (slept != 0 && slept != -EAGAIN) return slept;
             continue;
         }
+        if (spins > 0) shmd_sync_note_spins(&sync->lock_luck, 1);
         int32_t number = shmd_sync_take_slot(sync);
         if (number < 0) {
             if (deadline != SHMD_SYNC_FOREVER && shmd_sync_now() >= deadline) return -ETIMEDOUT;
@@ -256,7 +284,7 @@ static inline int shmd_sync_write_unlock(shmd_sync *sync) {
 
 static inline int shmd_sync_write_lock(shmd_sync *sync, int64_t deadline) {
     shmd_sync_area *area = sync->area;
-    int locked = shmd_sync_lock_word(&area->rwlock, sync->attachment, deadline);
+    int locked = shmd_sync_lock_word(&area->rwlock, sync->attachment, deadline, &sync->lock_luck);
     if (locked < 0) return locked;
     uint32_t number = 0;
     for (;;) {
@@ -419,13 +447,17 @@ static inline int shmd_sync_prepare_wait(shmd_sync *sync, uint64_t after, uint64
 
 /* Waits for a version above `after`; *version is the one there is, also after a failure. */
 static inline int shmd_sync_wait(shmd_sync *sync, uint64_t after, int64_t deadline, uint64_t *version) {
-    int spins = SHMD_SYNC_SPINS;
+    int spins = -1;
     for (;;) {
         *version = shmd_sync_version(sync);
-        if (*version > after) return 0;
+        if (*version > after) {
+            if (spins > 0) shmd_sync_note_spins(&sync->wait_luck, 1);
+            return 0;
+        }
         if (deadline <= SHMD_SYNC_NOW) return -ETIMEDOUT;
+        if (spins < 0) spins = shmd_sync_spins(&sync->wait_luck);
         if (spins > 0) {
-            spins--;
+            if (--spins == 0) shmd_sync_note_spins(&sync->wait_luck, 0);
             shmd_sync_pause();
             continue;
         }

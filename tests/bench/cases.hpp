@@ -39,4 +39,7 @@ void add_keeping_cases(const Settings& settings);
 /// The drop-in's calls beside the kernel's.
 void add_system_v_cases(const Settings& settings);
 
+/// Locks and wake-ups.
+void add_sync_cases(const Settings& settings);
+
 }  // namespace shmd::bench
