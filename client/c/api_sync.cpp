@@ -97,7 +97,8 @@ int shmd_unlock(shmd_segment* segment) {
 
 int shmd_read_lock(shmd_segment* segment, int64_t timeout_usec) {
     if (Sync* sync = segment ? ready_to_write(segment) : nullptr) {
-        if (shmd_sync_read_lock(&sync->core, SHMD_SYNC_NOW) == 0) return 0;
+        int taken = shmd_sync_read_lock(&sync->core, SHMD_SYNC_NOW);
+        if (taken >= 0) return taken;
     }
     return wait(segment, timeout_usec, "lock the segment for reading", Access::write, [](Sync& sync, std::int64_t deadline) {
         if (holds(sync, sync.core.area->rwlock, sync.writer)) return -EDEADLK;
@@ -111,10 +112,9 @@ int shmd_read_unlock(shmd_segment* segment) {
 
 int shmd_write_lock(shmd_segment* segment, int64_t timeout_usec) {
     if (Sync* sync = segment ? ready_to_write(segment) : nullptr) {
-        if (shmd_sync_write_lock(&sync->core, SHMD_SYNC_NOW) == 0) {
-            sync->writer.taken();
-            return 0;
-        }
+        int taken = shmd_sync_write_lock(&sync->core, SHMD_SYNC_NOW);
+        if (taken >= 0) sync->writer.taken();
+        if (taken >= 0) return taken;
     }
     return wait(segment, timeout_usec, "lock the segment for writing", Access::write, [](Sync& sync, std::int64_t deadline) {
         if (holds(sync, sync.core.area->rwlock, sync.writer)) return -EDEADLK;
