@@ -49,8 +49,8 @@ const (
 var (
 	// ErrClosed: the segment, the watch or the client has been closed. It is an fs.ErrClosed too.
 	ErrClosed error = closedError{}
-	// ErrReadOnly: a write to a segment that is open for reading.
-	ErrReadOnly = errors.New("the segment is open for reading")
+	// ErrReadOnly: a write to a segment that is open for reading, or a lock in it. It is an fs.ErrPermission too.
+	ErrReadOnly error = readOnlyError{}
 	// ErrFault: the memory is not there. The machine had none left for a page that was not reserved.
 	ErrFault = errors.New("the machine has no memory left for this page of the segment")
 	// ErrOutOfRange: an offset or a length outside the segment.
@@ -62,6 +62,13 @@ var (
 	// ErrDisconnected: the daemon went away. A call that was under way may or may not have been carried out; a segment whose
 	// grant has ended with the daemon is still mapped, and all calls about it give this error.
 	ErrDisconnected = errors.New("the daemon has gone away")
+	// ErrLocked: a lock that was only tried is held by somebody, this process perhaps.
+	ErrLocked = errors.New("it is locked")
+	// ErrNotHeld: an unlock of a lock that is not held, or not any more.
+	ErrNotHeld = errors.New("the lock is not held any more")
+	// ErrHalfWritten: a writer died in a write section, and nobody has repaired the content since. Lock the segment, repair it and
+	// call [Lock.MakeConsistent].
+	ErrHalfWritten = errors.New("the content is half written: a writer died, and nobody has made it consistent since")
 )
 
 // Error is an error that the daemon has answered with.
@@ -165,6 +172,11 @@ type closedError struct{}
 
 func (closedError) Error() string        { return "already closed" }
 func (closedError) Is(target error) bool { return target == fs.ErrClosed }
+
+type readOnlyError struct{}
+
+func (readOnlyError) Error() string        { return "the segment is open for reading" }
+func (readOnlyError) Is(target error) bool { return target == fs.ErrPermission }
 
 type unavailableError struct{ why string }
 

@@ -45,6 +45,8 @@ func help(work string) int {
 		_, err := client.Create(ctx, shmd.Key(words[1]), 100, &shmd.CreateOptions{Lifetime: shmd.LifetimeCreator})
 		fmt.Println(said(err))
 		bufio.NewReader(os.Stdin).ReadString('\n')
+	case "act": // act KEY ACCESS: what the lines say that it gets
+		return act(client, shmd.Key(words[1]), shmd.Access(words[2]))
 	case "become": // become UID KEY: as root, and then as that user
 		return become(client, words[1], shmd.Key(words[2]))
 	}

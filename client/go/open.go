@@ -71,7 +71,7 @@ func granted(ctx context.Context, c *conn, message []byte, access Access) (*Segm
 
 // mapOne makes a segment of a grant, or takes the grant back.
 func mapOne(c *conn, g *grant, descriptors []int, lost bool, access Access) (*Segment, error) {
-	descriptor, err := named(g, descriptors, lost)
+	descriptor, err := named(*g.FileDescriptor, descriptors, lost)
 	var memory *mapping
 	if err == nil {
 		memory, err = newMapping(descriptor, g.Segment, access)

@@ -58,7 +58,7 @@ func (s *Segment) reopen(ctx context.Context, access Access) error {
 		return err
 	}
 	defer closeAll(got.descriptors)
-	descriptor, err := named(&got.body, got.descriptors, got.lost)
+	descriptor, err := named(*got.body.FileDescriptor, got.descriptors, got.lost)
 	if err == nil {
 		err = s.memory.replace(descriptor, got.body.Segment, access)
 	}
@@ -74,15 +74,15 @@ func (s *Segment) reopen(ctx context.Context, access Access) error {
 	s.conn, s.attachment, s.access = c, *got.body.Attachment, access
 	c.hold(s.attachment)
 	s.mutex.Unlock()
+	s.retireArea(false)
 	holder.notify(encodeOneway("Detach", detach{old}))
 	holder.letGo(old)
 	return nil
 }
 
-// named is the descriptor that a grant names. It stays in descriptors.
-func named(g *grant, descriptors []int, lost bool) (int, error) {
-	index := int(*g.FileDescriptor)
-	if index < len(descriptors) {
+// named is the descriptor that an answer names. It stays in descriptors.
+func named(index int32, descriptors []int, lost bool) (int, error) {
+	if int(index) < len(descriptors) {
 		return descriptors[index], nil
 	}
 	if lost {

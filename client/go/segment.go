@@ -30,6 +30,9 @@ type Segment struct {
 	info       *Info
 
 	size atomic.Int64
+
+	sync      atomic.Pointer[syncArea] // nil before its first use; set with mutex
+	syncEnded bool                     // with mutex
 }
 
 // Segments whose memory has been given out are not for the garbage collector.
@@ -235,6 +238,7 @@ func (s *Segment) Info() *Info {
 // gives [ErrClosed].
 func (s *Segment) Close() error {
 	runtime.SetFinalizer(s, nil)
+	s.retireArea(true)
 	first, gone := s.memory.close()
 	if !first {
 		return s.fail("close", ErrClosed)
@@ -328,6 +332,12 @@ func (s *Segment) moveTo(from, to *conn) {
 
 // onGrant makes a call on the connection that has the grant. One that has not reached a daemon is made again, once.
 func onGrant[T any](ctx context.Context, s *Segment, tried, method string, parameters any) (T, error) {
+	got, err := askOnGrant[T](ctx, s, method, parameters)
+	return got.body, s.fail(tried, err)
+}
+
+// askOnGrant is onGrant for an answer with descriptors, with an error that does not say yet what was tried.
+func askOnGrant[T any](ctx context.Context, s *Segment, method string, parameters any) (answer[T], error) {
 	message := encode(method, parameters)
 	for last := false; ; last = true {
 		var got answer[T]
@@ -338,7 +348,7 @@ func onGrant[T any](ctx context.Context, s *Segment, tried, method string, param
 		}
 		var lost *lostError
 		if last || !errors.As(err, &lost) || !lost.unsent {
-			return got.body, s.fail(tried, err)
+			return got, err
 		}
 	}
 }

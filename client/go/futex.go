@@ -1,0 +1,196 @@
+package shmd
+
+// Futexes in memory that processes share, and sleeping on them until something else ends the sleep.
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+const (
+	futexWait    = 0
+	futexWake    = 1
+	futexPrivate = 128
+	futex32      = 2 // FUTEX2_SIZE_U32
+
+	clockMonotonic = 1
+
+	// Nobody sleeps longer at a time; see protocol/SYNC.md.
+	longestSleep = time.Second
+	// How soon the end of a context is noticed on kernels before 5.16, and in sandboxes, that have no futex_waitv(2).
+	pollInterval = 20 * time.Millisecond
+)
+
+var littleEndian = func() bool {
+	number := uint16(1)
+	return *(*byte)(unsafe.Pointer(&number)) == 1
+}()
+
+func halves(word *atomic.Uint64) (low, high *uint32) {
+	both := (*[2]uint32)(unsafe.Pointer(word))
+	if littleEndian {
+		return &both[0], &both[1]
+	}
+	return &both[1], &both[0]
+}
+
+func lowHalf(word *atomic.Uint64) *uint32 {
+	low, _ := halves(word)
+	return low
+}
+
+func highHalf(word *atomic.Uint64) *uint32 {
+	_, high := halves(word)
+	return high
+}
+
+func futexOf(word *atomic.Uint32) *uint32 { return (*uint32)(unsafe.Pointer(word)) }
+
+// wake wakes so many of those who sleep on the futex, in all processes.
+func wake(futex *uint32, count int) {
+	syscall.RawSyscall6(syscall.SYS_FUTEX, uintptr(unsafe.Pointer(futex)), futexWake, uintptr(count), 0, 0, 0)
+}
+
+const everybody = 1<<31 - 1
+
+// signal is a futex of this process alone, which is set once: whoever sleeps on it too wakes up. It is not to be on a stack.
+type signal struct{ word uint32 }
+
+func (s *signal) isSet() bool { return atomic.LoadUint32(&s.word) != 0 }
+
+func (s *signal) set() {
+	atomic.StoreUint32(&s.word, 1)
+	syscall.RawSyscall6(syscall.SYS_FUTEX, uintptr(unsafe.Pointer(&s.word)), futexWake|futexPrivate, everybody, 0, 0, 0)
+}
+
+// sleeper is a goroutine that sleeps on futexes. It takes a thread while it sleeps, and Go's scheduler runs others.
+type sleeper struct {
+	ctx       context.Context
+	retired   *signal // ends all sleep
+	cancelled *signal // set when ctx ends; nil before the first sleep, and when it never does
+	stopped   chan struct{}
+}
+
+// stop is the end of a sleeper.
+func (s *sleeper) stop() {
+	if s.stopped != nil {
+		close(s.stopped)
+	}
+}
+
+func (s *sleeper) watch() {
+	if s.cancelled != nil || s.ctx.Done() == nil {
+		return
+	}
+	cancelled, stopped, ctx := new(signal), make(chan struct{}), s.ctx
+	s.cancelled, s.stopped = cancelled, stopped
+	go func() {
+		select {
+		case <-ctx.Done():
+			cancelled.set()
+		case <-stopped:
+		}
+	}()
+}
+
+// waitOn is struct futex_waitv.
+type waitOn struct {
+	value    uint64
+	address  uint64
+	flags    uint32
+	reserved uint32
+}
+
+type wideTime struct{ seconds, nanoseconds int64 }
+
+var noWaitv atomic.Bool
+
+func waitvNumber() uintptr {
+	switch runtime.GOARCH {
+	case "mips", "mipsle":
+		return 4449
+	case "mips64", "mips64le":
+		return 5449
+	}
+	return 449
+}
+
+// sleep sleeps as long as the futex has this value and nobody wakes it, the context has not ended and nothing is retired; a
+// second at most, and then late is true. The caller looks again at whatever it waits for.
+func (s *sleeper) sleep(futex *uint32, value uint32) (late bool, err error) {
+	if !noWaitv.Load() {
+		var number syscall.Errno
+		late, number = s.sleepOnAll(futex, value)
+		switch number {
+		case 0:
+			return late, nil
+		case syscall.ENOSYS, syscall.EPERM: // seccomp filters say the latter
+			noWaitv.Store(true)
+		default:
+			return false, fmt.Errorf("cannot sleep: %w", number)
+		}
+	}
+	return s.sleepInPieces(futex, value)
+}
+
+func (s *sleeper) sleepOnAll(futex *uint32, value uint32) (late bool, number syscall.Errno) {
+	s.watch()
+	all := [3]waitOn{
+		{value: uint64(value), address: uint64(uintptr(unsafe.Pointer(futex))), flags: futex32},
+		{address: uint64(uintptr(unsafe.Pointer(&s.retired.word))), flags: futex32 | futexPrivate},
+	}
+	count := uintptr(2)
+	if s.cancelled != nil {
+		all[2] = waitOn{address: uint64(uintptr(unsafe.Pointer(&s.cancelled.word))), flags: futex32 | futexPrivate}
+		count = 3
+	}
+	var now syscall.Timespec
+	syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, clockMonotonic, uintptr(unsafe.Pointer(&now)), 0)
+	until := wideTime{int64(now.Sec) + int64(longestSleep/time.Second), int64(now.Nsec)}
+	for {
+		_, _, number = syscall.Syscall6(waitvNumber(), uintptr(unsafe.Pointer(&all)), count, 0,
+			uintptr(unsafe.Pointer(&until)), clockMonotonic, 0)
+		runtime.KeepAlive(s)
+		switch number {
+		case 0, syscall.EAGAIN: // woken, or one of them had another value
+			return false, 0
+		case syscall.ETIMEDOUT:
+			return true, 0
+		case syscall.EINTR: // as by a profiler's timer
+		default:
+			return false, number
+		}
+	}
+}
+
+func (s *sleeper) sleepInPieces(futex *uint32, value uint32) (late bool, err error) {
+	piece := syscall.NsecToTimespec(int64(pollInterval))
+	for end := time.Now().Add(longestSleep); time.Now().Before(end); {
+		if s.retired.isSet() || s.ctx.Err() != nil {
+			return false, nil
+		}
+		_, _, number := syscall.Syscall6(syscall.SYS_FUTEX, uintptr(unsafe.Pointer(futex)), futexWait, uintptr(value),
+			uintptr(unsafe.Pointer(&piece)), 0, 0)
+		switch number {
+		case 0, syscall.EAGAIN:
+			return false, nil
+		case syscall.ETIMEDOUT, syscall.EINTR:
+		default:
+			return false, fmt.Errorf("cannot sleep: %w", number)
+		}
+	}
+	return true, nil
+}
+
+// fence keeps all accesses before it from being done after those behind it. On arm64 the store is a release, the load an
+// acquire that does not overtake it; everywhere else either of them is a full fence.
+func fence() {
+	var word atomic.Uint32
+	word.Store(1)
+	word.Load()
+}
