@@ -21,6 +21,12 @@
 // [Segment.Bytes] after Close, are a panic and not a crash in the goroutine that has called Bytes, and an error from View,
 // ReadAt and WriteAt.
 //
+// # Locks
+//
+// Every segment has locks for all processes that have it open, beside its bytes: [Segment.Lock], [Segment.WriteLock] and
+// [Segment.ReadLock], [Segment.BeginWrite] and [Segment.Snapshot], [Segment.Notify] and [Segment.Wait]. A holder that dies gives
+// its lock to the next one, who is told so.
+//
 // # Processes and users
 //
 // Grants belong to the process. Go programs do not fork without exec, and nothing of a client outlives exec: descriptors are

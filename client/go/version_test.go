@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -51,38 +48,6 @@ func TestProcessesNotifyEachOther(t *testing.T) {
 	}
 }
 
-// sleepsOnFutex tells whether a thread of a process is in futex_waitv(2), with which a thread of Go's own does not sleep.
-func sleepsOnFutex(t *testing.T, pid int) bool {
-	call := shmd.WaitvNumber()
-	if call < 0 {
-		t.Skip("this kernel has no futex_waitv(2) to tell it by")
-	}
-	calls, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/syscall", pid))
-	must(t, err)
-	for _, each := range calls {
-		text, err := os.ReadFile(each)
-		if errors.Is(err, os.ErrPermission) {
-			t.Skip("this process may not see what another one does")
-		}
-		if strings.HasPrefix(string(text), fmt.Sprint(call, " ")) {
-			return true
-		}
-	}
-	return false
-}
-
-// A wait that nobody ends looks again after a second, so that a wake-up that does not come is hard to tell. Once in many times
-// it must be at once.
-func wakesAtOnce(t *testing.T, round func(i int) time.Time) {
-	t.Helper()
-	for i := 0; i < 20; i++ {
-		if time.Since(round(i)) < time.Second/2 {
-			return
-		}
-	}
-	t.Fatal("nobody was woken")
-}
-
 func TestAReadOnlyWaiterIsWoken(t *testing.T) {
 	segment := create(t, dial(t), "go/version/read", 100, nil)
 	waiter := here(t, "go/version/read", shmd.Read)
@@ -102,60 +67,24 @@ func TestAReadOnlyWaiterIsWoken(t *testing.T) {
 	}
 }
 
-func TestAnUnlockWakes(t *testing.T) {
-	segment := create(t, dial(t), "go/version/unlock", 100, nil)
-	waiter := here(t, "go/version/unlock", shmd.Write)
-	for _, kind := range []struct {
-		lock func() (*shmd.Lock, error)
-		tell string
-	}{
-		{func() (*shmd.Lock, error) { return segment.Lock(ctx) }, "lock"},
-		{func() (*shmd.Lock, error) { return segment.WriteLock(ctx) }, "write-lock"},
-		{func() (*shmd.Lock, error) { return segment.WriteLock(ctx) }, "read-lock"},
-	} {
-		wakesAtOnce(t, func(int) time.Time {
-			lock, err := kind.lock()
-			must(t, err)
-			waiter.tell(kind.tell)
-			eventually(t, "it is asleep", func() bool { return sleepsOnFutex(t, waiter.command.Process.Pid) })
-			begin := time.Now()
-			must(t, lock.Unlock())
-			waiter.hears("locked")
-			waiter.does("unlock", "done")
-			return begin
-		})
-	}
-	wakesAtOnce(t, func(int) time.Time {
-		lock, err := segment.ReadLock(ctx)
-		must(t, err)
-		waiter.tell("write-lock")
-		eventually(t, "it is asleep", func() bool { return sleepsOnFutex(t, waiter.command.Process.Pid) })
-		begin := time.Now()
-		must(t, lock.Unlock())
-		waiter.hears("locked")
-		waiter.does("unlock", "done")
-		return begin
-	})
-}
-
 func TestManyGoroutinesWaitForDifferentVersions(t *testing.T) {
 	const count = 200
 	client := dial(t)
 	segment := create(t, client, "", 100, nil)
 	other := twice(t, client, segment)
-	var group sync.WaitGroup
-	for i := 0; i < count; i++ {
-		after := uint64(i)
-		group.Add(1)
-		go func() {
-			defer group.Done()
-			version, err := segment.Wait(ctx, after)
-			if err != nil || version <= after {
-				t.Error(version, err)
-			}
-		}()
-	}
-	wakesAtOnce(t, func(i int) time.Time {
+	wakesAtOnce(t, func(round int) time.Time {
+		var group sync.WaitGroup
+		for i := 0; i < count; i++ {
+			after := uint64(round*count + i)
+			group.Add(1)
+			go func() {
+				defer group.Done()
+				version, err := segment.Wait(ctx, after)
+				if err != nil || version <= after {
+					t.Error(version, err)
+				}
+			}()
+		}
 		begin := time.Now()
 		for j := 0; j < count; j++ {
 			_, err := other.Notify(ctx)

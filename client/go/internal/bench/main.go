@@ -1,4 +1,4 @@
-// Bench measures the client beside a plain mmap(2) of a file in /dev/shm, in turns within one run, and prints a row of JSON a
+// Bench measures the client beside a plain mmap(2) of a file in /dev/shm, and its locks beside those of package sync, in turns within one run, and prints a row of JSON a
 // case: the ratio of the medians, ours to the plain one. With $SHMD_SOCKET it uses that daemon, else it starts $SHMD_DAEMON.
 //
 //	go run ./internal/bench -bytes 1073741824
@@ -22,7 +22,7 @@ import (
 func main() {
 	bytes := flag.Int64("bytes", 1<<30, "size of what is copied in and summed up, a multiple of 1 MiB")
 	opens := flag.Int("opens", 20000, "how often is opened")
-	passes := flag.Int("passes", 5, "how often is copied and summed up")
+	passes := flag.Int("passes", 5, "how often is copied, summed up and, 100000 times each, locked")
 	flag.Parse()
 	if err := run(*bytes, *opens, *passes); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -64,6 +64,9 @@ func run(bytes int64, opens, passes int) error {
 		return err
 	}
 	if err := measureOpens(ctx, client, file.Name(), opens); err != nil {
+		return err
+	}
+	if err := measureLocks(ctx, client, passes); err != nil {
 		return err
 	}
 	return measureCopies(segment, file, bytes, passes)
