@@ -132,10 +132,17 @@ func (s *sleeper) sleep(futex *uint32, value uint32) (late bool, err error) {
 		case syscall.ENOSYS, syscall.EPERM: // seccomp filters say the latter
 			noWaitv.Store(true)
 		default:
-			return false, fmt.Errorf("cannot sleep: %w", number)
+			return false, cannotSleep(number)
 		}
 	}
 	return s.sleepInPieces(futex, value)
+}
+
+func cannotSleep(number syscall.Errno) error {
+	if number == syscall.EFAULT {
+		return ErrFault
+	}
+	return fmt.Errorf("cannot sleep: %w", number)
 }
 
 func (s *sleeper) sleepOnAll(futex *uint32, value uint32) (late bool, number syscall.Errno) {
@@ -181,7 +188,7 @@ func (s *sleeper) sleepInPieces(futex *uint32, value uint32) (late bool, err err
 			return false, nil
 		case syscall.ETIMEDOUT, syscall.EINTR:
 		default:
-			return false, fmt.Errorf("cannot sleep: %w", number)
+			return false, cannotSleep(number)
 		}
 	}
 	return true, nil

@@ -77,6 +77,34 @@ func (w *WriteSection) End() error {
 // [ErrHalfWritten] when a writer died in a section and nobody has repaired the content yet. [ErrOutOfRange], [ErrFault] and
 // [ErrClosed] as for [Segment.WriteAt]; dst is of no use then.
 func (s *Segment) Snapshot(ctx context.Context, dst []byte, offset int64) error {
+	size := s.size.Load()
+	if offset < 0 || offset > size || int64(len(dst)) > size-offset {
+		return s.fail("take a snapshot of", ErrOutOfRange)
+	}
+	return s.snapshot(ctx, func() error {
+		copy(dst, s.slice()[offset:])
+		return nil
+	})
+}
+
+// SnapshotView is Snapshot without a copy: it calls f with the segment's memory until no write section was under way meanwhile, and
+// gives what f gave then. What f sees may be changing, so f must believe no length and no index that it reads there, and keep
+// nothing of an earlier call. Otherwise it is as [Segment.View].
+func (s *Segment) SnapshotView(ctx context.Context, f func(memory []byte) error) error {
+	var given error
+	err := s.snapshot(ctx, func() error {
+		s.memory.exposed.Store(true)
+		given = f(s.slice())
+		return nil
+	})
+	if err == nil {
+		err = given
+	}
+	return err
+}
+
+// snapshot has look called, which neither waits nor writes, until it was so between two write sections.
+func (s *Segment) snapshot(ctx context.Context, look func() error) error {
 	defer runtime.KeepAlive(s)
 	const tried = "take a snapshot of"
 	if !s.memory.use() {
@@ -86,8 +114,7 @@ func (s *Segment) Snapshot(ctx context.Context, dst []byte, offset int64) error 
 	for {
 		a, err := s.area(ctx, false)
 		if err == nil {
-			err = a.snapshot(ctx, s, dst, offset)
-			a.leave()
+			err = a.snapshot(ctx, s, look)
 		}
 		if err != errRetired {
 			return s.fail(tried, err)
@@ -95,20 +122,14 @@ func (s *Segment) Snapshot(ctx context.Context, dst []byte, offset int64) error 
 	}
 }
 
-func (a *syncArea) snapshot(ctx context.Context, s *Segment, dst []byte, offset int64) error {
-	size := s.size.Load()
-	if offset < 0 || offset > size || int64(len(dst)) > size-offset {
-		return ErrOutOfRange
-	}
+func (a *syncArea) snapshot(ctx context.Context, s *Segment, look func() error) error {
+	defer a.leave() // look may panic
 	words := a.words
 	wait := snapshotWait{}
 	for {
 		before := words.sequence.Load()
 		if before%2 == 0 {
-			err := s.memory.guarded(func() error {
-				copy(dst, s.slice()[offset:])
-				return nil
-			})
+			err := s.memory.guarded(look)
 			fence()
 			if words.sequence.Load() == before {
 				return err
@@ -119,33 +140,38 @@ func (a *syncArea) snapshot(ctx context.Context, s *Segment, dst []byte, offset 
 		if err := a.ending(ctx); err != nil {
 			return err
 		}
-		if err := wait.next(ctx, a, s); err != nil {
+		if err := wait.next(ctx, a, s, before); err != nil {
 			return err
 		}
 	}
 }
 
-// snapshotWait is between two looks at a sequence: nobody tells that a section has ended.
+// snapshotWait is between two looks at a sequence, since nobody tells that a section has ended. A section that lasts is worth
+// sleeping for; among many short ones a gap is found by looking.
 type snapshotWait struct {
-	count     int
+	sequence  uint64
+	looks     int // at this sequence
 	lastAsked time.Time
 }
 
-func (w *snapshotWait) next(ctx context.Context, a *syncArea, s *Segment) error {
+func (w *snapshotWait) next(ctx context.Context, a *syncArea, s *Segment, sequence uint64) error {
 	const quick = 100
-	w.count++
-	if w.count < quick {
+	if w.sequence != sequence {
+		w.sequence, w.looks = sequence, 0
+	}
+	w.looks++
+	if w.looks < quick {
 		runtime.Gosched()
 		return nil
 	}
-	if w.count == quick {
+	if w.looks == quick {
 		w.lastAsked = time.Now()
 	}
 	if time.Since(w.lastAsked) >= longestSleep {
 		w.lastAsked = time.Now()
 		return s.recoverLocks(ctx, a)
 	}
-	pause := time.Duration(w.count-quick) * 10 * time.Microsecond
+	pause := time.Duration(w.looks-quick) * 10 * time.Microsecond
 	if pause > time.Millisecond {
 		pause = time.Millisecond
 	}

@@ -20,36 +20,36 @@ func TestSnapshotsAreNeverTorn(t *testing.T) {
 	writers := []*actor{here(t, "go/section/torn", shmd.Write), here(t, "go/section/torn", shmd.Write)}
 	segments := []*shmd.Segment{reader(t, client, "go/section/torn"), nil}
 	segments[1] = twice(t, client, segments[0])
-	for _, each := range writers {
-		each.tell("sections 5000")
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for _, each := range writers {
-			each.hears("done")
-		}
-	}()
 	copied := make([]byte, size)
 	seen := map[byte]bool{}
-	for going := true; going; {
-		select {
-		case <-done:
-			going = false
-		default:
+	eventually(t, "a snapshot of many sections", func() bool {
+		done := make(chan bool, 1)
+		for _, each := range writers {
+			each.tell("sections 2000")
 		}
-		for _, segment := range segments {
-			must(t, segment.Snapshot(ctx, copied, 0))
-			if !whole(copied) {
-				t.Fatal("a snapshot has parts of two sections")
+		go func() {
+			defer func() { done <- true }()
+			for _, each := range writers {
+				each.hears("done")
 			}
-			seen[copied[0]] = true
+		}()
+		for going := true; going; {
+			select {
+			case <-done:
+				going = false
+			default:
+			}
+			for _, segment := range segments {
+				must(t, segment.Snapshot(ctx, copied, 0))
+				if !whole(copied) {
+					t.Fatal("a snapshot has parts of two sections")
+				}
+				seen[copied[0]] = true
+			}
 		}
-	}
-	if len(seen) < 2 {
-		t.Fatal("nothing was written meanwhile")
-	}
-	if final := byte(10000 % 256); copied[0] != final {
+		return len(seen) >= 10
+	})
+	if final := byte(segments[0].Words().Sequence() / 2); copied[0] != final {
 		t.Fatalf("the last snapshot has %d and not %d", copied[0], final)
 	}
 }
@@ -149,6 +149,45 @@ func TestEndingASectionTwiceIsAnError(t *testing.T) {
 	must(t, next.End())
 	if n := segment.Words().Sequence(); n != 4 {
 		t.Errorf("the sequence is %d", n)
+	}
+}
+
+func TestAViewIsOfOneSection(t *testing.T) {
+	client := dial(t)
+	create(t, client, "go/section/view", 10000, nil)
+	writer := here(t, "go/section/view", shmd.Write)
+	writer.does("sections 1", "done")
+	writer.tell("sections 5000")
+	segment := reader(t, client, "go/section/view")
+	for i := 0; i < 1000; i++ {
+		isWhole := false
+		must(t, segment.SnapshotView(ctx, func(memory []byte) error {
+			isWhole = whole(memory)
+			return nil
+		}))
+		if !isWhole {
+			t.Fatal("it has seen parts of two sections")
+		}
+	}
+	writer.hears("done")
+	func() {
+		defer func() { _ = recover() }()
+		segment.SnapshotView(ctx, func(memory []byte) error { panic("own") })
+	}()
+	own := errors.New("own")
+	if err := segment.SnapshotView(ctx, func([]byte) error { return own }); err != own {
+		t.Fatalf("it gives %v", err)
+	}
+	if err := segment.SnapshotView(ctx, func(memory []byte) error {
+		memory[0] = 1
+		return nil
+	}); !errors.Is(err, shmd.ErrReadOnly) {
+		t.Fatalf("it gives %v", err)
+	}
+	words := segment.Words()
+	must(t, segment.Close())
+	if words.Mapped() {
+		t.Error("the area is still mapped")
 	}
 }
 

@@ -55,7 +55,7 @@ func TestAReadOnlyWaiterIsWoken(t *testing.T) {
 	waiter.does("notify", "read only")
 	wakesAtOnce(t, func(i int) time.Time {
 		waiter.tell(fmt.Sprint("wait ", i))
-		eventually(t, "it is asleep", func() bool { return sleepsOnFutex(t, waiter.command.Process.Pid) })
+		waiter.fallsAsleep()
 		begin := time.Now()
 		_, err := segment.Notify(ctx)
 		must(t, err)

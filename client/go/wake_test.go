@@ -3,19 +3,21 @@ package shmd_test
 // Who is woken. The kernel is asked whether another process is asleep before that.
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"shmd"
 )
 
-// sleepsOnFutex tells whether a thread of a process is in futex_waitv(2), with which a thread of Go's own does not sleep.
-func sleepsOnFutex(t *testing.T, pid int) bool {
+// sleepers counts the threads of a process that are in futex_waitv(2), with which a thread of Go's own does not sleep.
+func sleepers(t *testing.T, pid int) (count int) {
 	call := shmd.WaitvNumber()
 	if call < 0 {
 		t.Skip("this kernel has no futex_waitv(2) to tell it by")
@@ -28,10 +30,15 @@ func sleepsOnFutex(t *testing.T, pid int) bool {
 			t.Skip("this process may not see what another one does")
 		}
 		if strings.HasPrefix(string(text), fmt.Sprint(call, " ")) {
-			return true
+			count++
 		}
 	}
-	return false
+	return count
+}
+
+func (a *actor) fallsAsleep() {
+	a.t.Helper()
+	eventually(a.t, "it is asleep", func() bool { return sleepers(a.t, a.command.Process.Pid) > 0 })
 }
 
 // A wait that nobody ends looks again after a second, so that a wake-up that does not come is hard to tell. Once in many times
@@ -61,7 +68,7 @@ func TestAnUnlockWakes(t *testing.T) {
 			lock, err := kind.lock()
 			must(t, err)
 			waiter.tell(kind.tell)
-			eventually(t, "it is asleep", func() bool { return sleepsOnFutex(t, waiter.command.Process.Pid) })
+			waiter.fallsAsleep()
 			begin := time.Now()
 			must(t, lock.Unlock())
 			waiter.hears("locked")
@@ -73,7 +80,7 @@ func TestAnUnlockWakes(t *testing.T) {
 		lock, err := segment.ReadLock(ctx)
 		must(t, err)
 		waiter.tell("write-lock")
-		eventually(t, "it is asleep", func() bool { return sleepsOnFutex(t, waiter.command.Process.Pid) })
+		waiter.fallsAsleep()
 		begin := time.Now()
 		must(t, lock.Unlock())
 		waiter.hears("locked")
@@ -92,7 +99,7 @@ func TestOneWaiterAfterTheOtherIsWoken(t *testing.T) {
 			each.tell("count 1")
 		}
 		for _, each := range waiters {
-			eventually(t, "it is asleep", func() bool { return sleepsOnFutex(t, each.command.Process.Pid) })
+			each.fallsAsleep()
 		}
 		begin := time.Now()
 		must(t, lock.Unlock())
@@ -101,4 +108,61 @@ func TestOneWaiterAfterTheOtherIsWoken(t *testing.T) {
 		}
 		return begin
 	})
+}
+
+func TestGoroutinesThatWaitTakeOneThread(t *testing.T) {
+	const count = 100
+	client := dial(t)
+	segment := create(t, client, "", 100, nil)
+	lock, err := twice(t, client, segment).Lock(ctx)
+	must(t, err)
+	var begun, ended sync.WaitGroup
+	for i := 0; i < count; i++ {
+		begun.Add(1)
+		ended.Add(1)
+		go func() {
+			defer ended.Done()
+			begun.Done()
+			if err := countLocked(segment, 1); err != nil {
+				t.Error(err)
+			}
+		}()
+	}
+	begun.Wait()
+	eventually(t, "one is asleep", func() bool { return sleepers(t, os.Getpid()) > 0 })
+	for i := 0; i < 100; i++ {
+		if n := sleepers(t, os.Getpid()); n > 1 {
+			t.Fatalf("%d threads are asleep", n)
+		}
+	}
+	must(t, lock.Unlock())
+	ended.Wait()
+}
+
+func TestTheEndOfAContextAndCloseWake(t *testing.T) {
+	client := dial(t)
+	segment := create(t, client, "", 100, nil)
+	lock, err := segment.Lock(ctx)
+	must(t, err)
+	defer lock.Unlock()
+	for name, end := range map[string]func(*shmd.Segment, context.CancelFunc){
+		"cancel": func(_ *shmd.Segment, cancel context.CancelFunc) { cancel() },
+		"close":  func(waiting *shmd.Segment, _ context.CancelFunc) { must(t, waiting.Close()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			wakesAtOnce(t, func(int) time.Time {
+				waiting := twice(t, client, segment)
+				ending, cancel := context.WithCancel(ctx)
+				defer cancel()
+				result := locking(waiting.Lock, ending)
+				eventually(t, "it is asleep", func() bool { return sleepers(t, os.Getpid()) > 0 })
+				begin := time.Now()
+				end(waiting, cancel)
+				if (<-result).err == nil {
+					t.Fatal("it has the lock")
+				}
+				return begin
+			})
+		})
+	}
 }
