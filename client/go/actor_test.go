@@ -2,6 +2,7 @@ package shmd_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ type actor struct {
 	t       *testing.T
 	command *exec.Cmd
 	in      io.WriteCloser
+	pipe    *os.File
 	out     *bufio.Reader
 }
 
@@ -34,7 +36,7 @@ func newActor(t *testing.T, socket string, key shmd.Key, access shmd.Access) *ac
 	out, err := command.StdoutPipe()
 	must(t, err)
 	must(t, command.Start())
-	a := &actor{t, command, in, bufio.NewReader(out)}
+	a := &actor{t, command, in, out.(*os.File), bufio.NewReader(out)}
 	t.Cleanup(a.kill)
 	a.hears("open")
 	return a
@@ -61,6 +63,7 @@ func (a *actor) tell(line string) {
 
 func (a *actor) hears(wanted string) {
 	a.t.Helper()
+	must(a.t, a.pipe.SetReadDeadline(time.Now().Add(time.Minute)))
 	line, err := a.out.ReadString('\n')
 	if err != nil || strings.TrimSpace(line) != wanted {
 		a.t.Fatalf("the other process says %q and not %q (%v)", line, wanted, err)
@@ -71,6 +74,13 @@ func (a *actor) does(line, answer string) {
 	a.t.Helper()
 	a.tell(line)
 	a.hears(answer)
+}
+
+// soon ends long after what is waited for has come.
+func soon(t *testing.T) context.Context {
+	ending, cancel := context.WithTimeout(ctx, time.Minute)
+	t.Cleanup(cancel)
+	return ending
 }
 
 // eventually asks until something is so, which it is soon.
@@ -148,7 +158,7 @@ func (p *performer) perform(words []string) string {
 	case "end":
 		return short(p.section.End())
 	case "count": // NUMBER times
-		return short(countLocked(p.segment, number))
+		return short(countLocked(ctx, p.segment, number))
 	case "sections": // NUMBER of them
 		return short(writeSections(p.segment, number))
 	case "wait": // for a version after NUMBER
@@ -191,7 +201,7 @@ func fill(memory []byte, with byte) {
 }
 
 // countLocked adds to the number at the beginning of the memory, by steps that others could come between.
-func countLocked(segment *shmd.Segment, times int) error {
+func countLocked(ctx context.Context, segment *shmd.Segment, times int) error {
 	memory := segment.Bytes()
 	for i := 0; i < times; i++ {
 		lock, err := segment.Lock(ctx)

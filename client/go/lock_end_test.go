@@ -59,6 +59,7 @@ func asleep(t *testing.T, segment *shmd.Segment) {
 }
 
 func testContextsEndWaits(t *testing.T) {
+	ctx := soon(t)
 	segment, letGo := occupied(t, dial(t))
 	for i := 0; i < 3; i++ {
 		ending, cancel := context.WithCancel(ctx)
@@ -96,6 +97,7 @@ func TestContextsEndWaitsOnOldKernels(t *testing.T) {
 }
 
 func TestAnEndedContextTakesNoLock(t *testing.T) {
+	ctx := soon(t)
 	segment := create(t, dial(t), "", 100, nil)
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
@@ -107,6 +109,7 @@ func TestAnEndedContextTakesNoLock(t *testing.T) {
 }
 
 func TestCloseEndsWaits(t *testing.T) {
+	ctx := soon(t)
 	client := dial(t)
 	segment, letGo := occupied(t, client)
 	all := waitsOf(segment)
@@ -139,6 +142,7 @@ func TestCloseEndsWaits(t *testing.T) {
 }
 
 func TestCloseWithALockIsTheDeathOfItsHolder(t *testing.T) {
+	ctx := soon(t)
 	client := dial(t)
 	segment := create(t, client, "", 100, nil)
 	other := twice(t, client, segment)
@@ -177,6 +181,7 @@ func TestCloseWithALockIsTheDeathOfItsHolder(t *testing.T) {
 }
 
 func TestCloseUnderManyGoroutines(t *testing.T) {
+	ctx := soon(t)
 	client := dial(t)
 	first := create(t, client, "", 100, nil)
 	for i := 0; i < 50; i++ {
@@ -191,7 +196,7 @@ func TestCloseUnderManyGoroutines(t *testing.T) {
 					if k == 5 {
 						begun <- struct{}{}
 					}
-					if err := lockAll(segment); err != nil {
+					if err := lockAll(ctx, segment); err != nil {
 						if !errors.Is(err, shmd.ErrClosed) && !errors.Is(err, shmd.ErrNotHeld) {
 							t.Error(err)
 						}
@@ -216,7 +221,7 @@ func TestCloseUnderManyGoroutines(t *testing.T) {
 	}
 }
 
-func lockAll(segment *shmd.Segment) error {
+func lockAll(ctx context.Context, segment *shmd.Segment) error {
 	lock, err := segment.Lock(ctx)
 	if err == nil {
 		err = lock.Unlock()
@@ -245,6 +250,7 @@ func lockAll(segment *shmd.Segment) error {
 }
 
 func TestSealEndsLocks(t *testing.T) {
+	ctx := soon(t)
 	client := dial(t)
 	segment := create(t, client, "", 100, nil)
 	other := twice(t, client, segment)
@@ -279,6 +285,7 @@ func TestSealEndsLocks(t *testing.T) {
 }
 
 func TestLocksOutliveARestart(t *testing.T) {
+	ctx := soon(t)
 	manager, client := keeping(t)
 	segment, err := client.Create(ctx, "a", 100, nil)
 	must(t, err)
@@ -319,6 +326,7 @@ func wordsOf(segment *shmd.Segment) shmd.Words {
 }
 
 func TestAWaiterLearnsThatEverythingHasEndedWithTheDaemon(t *testing.T) {
+	ctx := soon(t)
 	manager := newManager(t, daemontest.Options{})
 	client, err := shmd.Dial(ctx, manager.Socket())
 	must(t, err)

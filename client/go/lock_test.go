@@ -47,6 +47,7 @@ func twice(t *testing.T, client *shmd.Client, segment *shmd.Segment) *shmd.Segme
 }
 
 func TestTheMutexExcludesGoroutinesAndProcesses(t *testing.T) {
+	ctx := soon(t)
 	const times, goroutines = 3000, 4
 	segment := create(t, dial(t), "go/lock/count", 100, nil)
 	actors := []*actor{here(t, "go/lock/count", shmd.Write), here(t, "go/lock/count", shmd.Write)}
@@ -58,7 +59,7 @@ func TestTheMutexExcludesGoroutinesAndProcesses(t *testing.T) {
 		group.Add(1)
 		go func() {
 			defer group.Done()
-			if err := countLocked(segment, times); err != nil {
+			if err := countLocked(ctx, segment, times); err != nil {
 				t.Error(err)
 			}
 		}()
@@ -76,6 +77,7 @@ func TestTheMutexExcludesGoroutinesAndProcesses(t *testing.T) {
 }
 
 func TestTheLockOfAKilledProcessPassesOn(t *testing.T) {
+	ctx := soon(t)
 	segment := create(t, dial(t), "go/lock/killed", 100, nil)
 	holder := here(t, "go/lock/killed", shmd.Write)
 	holder.does("lock", "locked")
@@ -103,6 +105,7 @@ func TestTheLockOfAKilledProcessPassesOn(t *testing.T) {
 }
 
 func TestALockThatNobodyHoldsAnyMoreIsRecovered(t *testing.T) {
+	ctx := soon(t)
 	segment := create(t, dial(t), "", 100, nil)
 	lock, err := segment.Lock(ctx)
 	must(t, err)
@@ -126,6 +129,7 @@ func TestALockThatNobodyHoldsAnyMoreIsRecovered(t *testing.T) {
 }
 
 func TestAnUnlockOfWhatIsNotHeldIsAnError(t *testing.T) {
+	ctx := soon(t)
 	segment := create(t, dial(t), "", 100, nil)
 	lock, err := segment.Lock(ctx)
 	must(t, err)
@@ -158,6 +162,7 @@ func TestAnUnlockOfWhatIsNotHeldIsAnError(t *testing.T) {
 }
 
 func TestSegmentsForReadingTakeNoLocks(t *testing.T) {
+	ctx := soon(t)
 	client := dial(t)
 	create(t, client, "go/lock/read", 100, nil)
 	segment := reader(t, client, "go/lock/read")
@@ -183,6 +188,7 @@ func TestSegmentsForReadingTakeNoLocks(t *testing.T) {
 }
 
 func TestReadersShareAndWritersDoNot(t *testing.T) {
+	ctx := soon(t)
 	client := dial(t)
 	segment := create(t, client, "go/lock/rw", 100, nil)
 	first, err := segment.ReadLock(ctx)
@@ -218,6 +224,7 @@ func TestReadersShareAndWritersDoNot(t *testing.T) {
 }
 
 func TestReadersAndWritersOfManyGoroutines(t *testing.T) {
+	ctx := soon(t)
 	client := dial(t)
 	segments := []*shmd.Segment{create(t, client, "", 16, nil)}
 	segments = append(segments, twice(t, client, segments[0]))
@@ -263,6 +270,7 @@ func TestReadersAndWritersOfManyGoroutines(t *testing.T) {
 }
 
 func TestADeadReaderHoldsUpNobody(t *testing.T) {
+	ctx := soon(t)
 	segment := create(t, dial(t), "go/lock/deadreader", 100, nil)
 	dying := here(t, "go/lock/deadreader", shmd.Write)
 	dying.does("read-lock", "locked")
@@ -277,6 +285,7 @@ func TestADeadReaderHoldsUpNobody(t *testing.T) {
 }
 
 func TestADeadWriterIsToldToReadersAndWriters(t *testing.T) {
+	ctx := soon(t)
 	segment := create(t, dial(t), "go/lock/deadwriter", 100, nil)
 	dying := here(t, "go/lock/deadwriter", shmd.Write)
 	dying.does("write-lock", "locked")
@@ -303,6 +312,7 @@ func TestADeadWriterIsToldToReadersAndWriters(t *testing.T) {
 }
 
 func TestWhenAllSlotsAreTakenAReaderWaits(t *testing.T) {
+	ctx := soon(t)
 	segment := create(t, dial(t), "", 100, nil)
 	held := make([]*shmd.ReadLock, 896)
 	for i := range held {
@@ -363,6 +373,7 @@ func TestAnUncontendedLockAllocatesNothing(t *testing.T) {
 }
 
 func TestAnAreaOfAnotherFormatIsLeftAlone(t *testing.T) {
+	ctx := soon(t)
 	client := dial(t)
 	segment := create(t, client, "", 100, nil)
 	_, err := segment.Version(ctx)

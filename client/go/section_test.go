@@ -14,6 +14,7 @@ import (
 func whole(memory []byte) bool { return bytes.Count(memory, memory[:1]) == len(memory) }
 
 func TestSnapshotsAreNeverTorn(t *testing.T) {
+	ctx := soon(t)
 	const size = 10000
 	client := dial(t)
 	create(t, client, "go/section/torn", size, nil)
@@ -55,6 +56,7 @@ func TestSnapshotsAreNeverTorn(t *testing.T) {
 }
 
 func TestASnapshotOfWhatADeadWriterLeftFails(t *testing.T) {
+	ctx := soon(t)
 	client := dial(t)
 	segment := create(t, client, "go/section/dead", 100, nil)
 	readers := []*shmd.Segment{segment, reader(t, client, "go/section/dead")}
@@ -102,6 +104,7 @@ func TestASnapshotOfWhatADeadWriterLeftFails(t *testing.T) {
 }
 
 func TestARepairUnderTheMutexAloneEndsTheSection(t *testing.T) {
+	ctx := soon(t)
 	client := dial(t)
 	segment := create(t, client, "go/section/mutex", 100, nil)
 	writer := here(t, "go/section/mutex", shmd.Write)
@@ -132,6 +135,7 @@ func TestARepairUnderTheMutexAloneEndsTheSection(t *testing.T) {
 }
 
 func TestEndingASectionTwiceIsAnError(t *testing.T) {
+	ctx := soon(t)
 	segment := create(t, dial(t), "", 100, nil)
 	section, err := segment.BeginWrite(ctx)
 	must(t, err)
@@ -153,6 +157,7 @@ func TestEndingASectionTwiceIsAnError(t *testing.T) {
 }
 
 func TestAViewIsOfOneSection(t *testing.T) {
+	ctx := soon(t)
 	client := dial(t)
 	create(t, client, "go/section/view", 10000, nil)
 	writer := here(t, "go/section/view", shmd.Write)
@@ -192,6 +197,7 @@ func TestAViewIsOfOneSection(t *testing.T) {
 }
 
 func TestSnapshotsOfAPart(t *testing.T) {
+	ctx := soon(t)
 	segment := create(t, dial(t), "", 100, nil)
 	copy(segment.Bytes()[90:], "0123456789")
 	part := make([]byte, 5)

@@ -12,6 +12,7 @@ import (
 )
 
 func TestWaitGivesTheVersion(t *testing.T) {
+	ctx := soon(t)
 	client := dial(t)
 	segment := create(t, client, "", 100, nil)
 	for i := uint64(1); i <= 3; i++ {
@@ -31,6 +32,7 @@ func TestWaitGivesTheVersion(t *testing.T) {
 }
 
 func TestProcessesNotifyEachOther(t *testing.T) {
+	ctx := soon(t)
 	segment := create(t, dial(t), "go/version/ping", 100, nil)
 	other := here(t, "go/version/ping", shmd.Write)
 	version := uint64(0)
@@ -49,6 +51,7 @@ func TestProcessesNotifyEachOther(t *testing.T) {
 }
 
 func TestAReadOnlyWaiterIsWoken(t *testing.T) {
+	ctx := soon(t)
 	segment := create(t, dial(t), "go/version/read", 100, nil)
 	waiter := here(t, "go/version/read", shmd.Read)
 	waiter.does("lock", "read only")
@@ -68,6 +71,7 @@ func TestAReadOnlyWaiterIsWoken(t *testing.T) {
 }
 
 func TestManyGoroutinesWaitForDifferentVersions(t *testing.T) {
+	ctx := soon(t)
 	const count = 200
 	client := dial(t)
 	segment := create(t, client, "", 100, nil)
@@ -96,6 +100,7 @@ func TestManyGoroutinesWaitForDifferentVersions(t *testing.T) {
 }
 
 func TestNotificationsComeToAChannel(t *testing.T) {
+	ctx := soon(t)
 	segment := create(t, dial(t), "go/version/channel", 100, nil)
 	other := here(t, "go/version/channel", shmd.Write)
 	ending, cancel := context.WithCancel(ctx)

@@ -54,6 +54,7 @@ func wakesAtOnce(t *testing.T, round func(i int) time.Time) {
 }
 
 func TestAnUnlockWakes(t *testing.T) {
+	ctx := soon(t)
 	segment := create(t, dial(t), "go/version/unlock", 100, nil)
 	waiter := here(t, "go/version/unlock", shmd.Write)
 	for _, kind := range []struct {
@@ -90,6 +91,7 @@ func TestAnUnlockWakes(t *testing.T) {
 }
 
 func TestOneWaiterAfterTheOtherIsWoken(t *testing.T) {
+	ctx := soon(t)
 	segment := create(t, dial(t), "go/wake/chain", 100, nil)
 	waiters := []*actor{here(t, "go/wake/chain", shmd.Write), here(t, "go/wake/chain", shmd.Write), here(t, "go/wake/chain", shmd.Write)}
 	wakesAtOnce(t, func(int) time.Time {
@@ -111,6 +113,7 @@ func TestOneWaiterAfterTheOtherIsWoken(t *testing.T) {
 }
 
 func TestGoroutinesThatWaitTakeOneThread(t *testing.T) {
+	ctx := soon(t)
 	const count = 100
 	client := dial(t)
 	segment := create(t, client, "", 100, nil)
@@ -123,7 +126,7 @@ func TestGoroutinesThatWaitTakeOneThread(t *testing.T) {
 		go func() {
 			defer ended.Done()
 			begun.Done()
-			if err := countLocked(segment, 1); err != nil {
+			if err := countLocked(ctx, segment, 1); err != nil {
 				t.Error(err)
 			}
 		}()
@@ -140,6 +143,7 @@ func TestGoroutinesThatWaitTakeOneThread(t *testing.T) {
 }
 
 func TestTheEndOfAContextAndCloseWake(t *testing.T) {
+	ctx := soon(t)
 	client := dial(t)
 	segment := create(t, client, "", 100, nil)
 	lock, err := segment.Lock(ctx)
