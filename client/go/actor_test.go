@@ -159,6 +159,12 @@ func (p *performer) perform(words []string) string {
 		return short(p.section.End())
 	case "count": // NUMBER times
 		return short(countLocked(ctx, p.segment, number))
+	case "lock-all": // for ever
+		for {
+			if err := lockAll(ctx, p.segment); err != nil {
+				return short(err)
+			}
+		}
 	case "sections": // NUMBER of them
 		return short(writeSections(p.segment, number))
 	case "wait": // for a version after NUMBER
@@ -230,4 +236,33 @@ func writeSections(segment *shmd.Segment, count int) error {
 		}
 	}
 	return nil
+}
+
+// lockAll takes each lock once.
+func lockAll(ctx context.Context, segment *shmd.Segment) error {
+	lock, err := segment.Lock(ctx)
+	if err == nil {
+		err = lock.Unlock()
+	}
+	if err != nil {
+		return err
+	}
+	read, err := segment.ReadLock(ctx)
+	if err == nil {
+		err = read.Unlock()
+	}
+	if err != nil {
+		return err
+	}
+	if lock, err = segment.WriteLock(ctx); err == nil {
+		err = lock.Unlock()
+	}
+	if err != nil {
+		return err
+	}
+	section, err := segment.BeginWrite(ctx)
+	if err == nil {
+		err = section.End()
+	}
+	return err
 }

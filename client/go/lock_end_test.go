@@ -221,34 +221,6 @@ func TestCloseUnderManyGoroutines(t *testing.T) {
 	}
 }
 
-func lockAll(ctx context.Context, segment *shmd.Segment) error {
-	lock, err := segment.Lock(ctx)
-	if err == nil {
-		err = lock.Unlock()
-	}
-	if err != nil {
-		return err
-	}
-	read, err := segment.ReadLock(ctx)
-	if err == nil {
-		err = read.Unlock()
-	}
-	if err != nil {
-		return err
-	}
-	if lock, err = segment.WriteLock(ctx); err == nil {
-		err = lock.Unlock()
-	}
-	if err != nil {
-		return err
-	}
-	section, err := segment.BeginWrite(ctx)
-	if err == nil {
-		err = section.End()
-	}
-	return err
-}
-
 func TestSealEndsLocks(t *testing.T) {
 	ctx := soon(t)
 	client := dial(t)
@@ -350,5 +322,39 @@ func TestAWaiterLearnsThatEverythingHasEndedWithTheDaemon(t *testing.T) {
 		<-results
 	}
 	letGo()
+	must(t, segment.Close())
+}
+
+func TestOthersGoOnWhoeverDies(t *testing.T) {
+	ctx := soon(t)
+	manager, client := keeping(t)
+	segment, err := client.Create(ctx, "a", 100, nil)
+	must(t, err)
+	for round := 0; round < 10; round++ {
+		dying := []*actor{newActor(t, manager.Socket(), "a", shmd.Write), newActor(t, manager.Socket(), "a", shmd.Write)}
+		for _, each := range dying {
+			each.tell("lock-all")
+		}
+		for _, each := range dying {
+			for i := 0; i < 100; i++ {
+				must(t, lockAll(ctx, segment))
+			}
+			each.kill()
+			if round%4 == 3 {
+				must(t, manager.Restart())
+			}
+		}
+		for i := 0; i < 100; i++ {
+			must(t, lockAll(ctx, segment))
+		}
+	}
+	lock, err := segment.Lock(ctx)
+	must(t, err)
+	must(t, lock.MakeConsistent())
+	must(t, lock.Unlock())
+	must(t, segment.Snapshot(ctx, make([]byte, 100), 0))
+	if taken := segment.Words().Slots(); len(taken) != 0 {
+		t.Errorf("slots %v are left", taken)
+	}
 	must(t, segment.Close())
 }
