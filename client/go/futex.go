@@ -20,8 +20,8 @@ const (
 
 	clockMonotonic = 1
 
-	// Nobody sleeps longer at a time; see protocol/SYNC.md.
-	longestSleep = time.Second
+	// How long somebody waits before the daemon is asked, doubled each time; see protocol/SYNC.md.
+	firstPatience, mostPatience = time.Second, 16 * time.Second
 	// How soon the end of a context is noticed on kernels before 5.16, and in sandboxes, that have no futex_waitv(2).
 	pollInterval = 20 * time.Millisecond
 )
@@ -68,12 +68,33 @@ func (s *signal) set() {
 	syscall.RawSyscall6(syscall.SYS_FUTEX, uintptr(unsafe.Pointer(&s.word)), futexWake|futexPrivate, everybody, 0, 0, 0)
 }
 
-// sleeper is a goroutine that sleeps on futexes. It takes a thread while it sleeps, and Go's scheduler runs others.
+// sleeper is a goroutine that waits, mostly asleep on a futex. It takes a thread then, and Go's scheduler runs others.
 type sleeper struct {
 	ctx       context.Context
 	retired   *signal // ends all sleep
 	cancelled *signal // set when ctx ends; nil before the first sleep, and when it never does
 	stopped   chan struct{}
+
+	ask      time.Time // when the daemon is to be asked whether all holders are still there
+	patience time.Duration
+	refusals int // times in a row that the daemon was not there
+}
+
+// due tells whether it is time to ask the daemon. The first call begins to count.
+func (s *sleeper) due() bool {
+	if s.patience == 0 {
+		s.patience = firstPatience
+		s.ask = time.Now().Add(s.patience)
+	}
+	return !time.Now().Before(s.ask)
+}
+
+// asked is after it was asked.
+func (s *sleeper) asked() {
+	if s.patience *= 2; s.patience > mostPatience {
+		s.patience = mostPatience
+	}
+	s.ask = time.Now().Add(s.patience)
 }
 
 // stop is the end of a sleeper.
@@ -120,19 +141,20 @@ func waitvNumber() uintptr {
 	return 449
 }
 
-// sleep sleeps as long as the futex has this value and nobody wakes it, the context has not ended and nothing is retired; a
-// second at most, and then late is true. The caller looks again at whatever it waits for.
-func (s *sleeper) sleep(futex *uint32, value uint32) (late bool, err error) {
+// sleep sleeps as long as the futex has this value and nobody wakes it, the context has not ended, nothing is retired, and it is
+// not yet due to ask the daemon. The caller looks again at whatever it waits for.
+func (s *sleeper) sleep(futex *uint32, value uint32) error {
+	if s.due() {
+		return nil
+	}
 	if !noWaitv.Load() {
-		var number syscall.Errno
-		late, number = s.sleepOnAll(futex, value)
-		switch number {
+		switch number := s.sleepOnAll(futex, value); number {
 		case 0:
-			return late, nil
+			return nil
 		case syscall.ENOSYS, syscall.EPERM: // seccomp filters say the latter
 			noWaitv.Store(true)
 		default:
-			return false, cannotSleep(number)
+			return cannotSleep(number)
 		}
 	}
 	return s.sleepInPieces(futex, value)
@@ -145,7 +167,7 @@ func cannotSleep(number syscall.Errno) error {
 	return fmt.Errorf("cannot sleep: %w", number)
 }
 
-func (s *sleeper) sleepOnAll(futex *uint32, value uint32) (late bool, number syscall.Errno) {
+func (s *sleeper) sleepOnAll(futex *uint32, value uint32) syscall.Errno {
 	s.watch()
 	all := [3]waitOn{
 		{value: uint64(value), address: uint64(uintptr(unsafe.Pointer(futex))), flags: futex32},
@@ -158,40 +180,36 @@ func (s *sleeper) sleepOnAll(futex *uint32, value uint32) (late bool, number sys
 	}
 	var now syscall.Timespec
 	syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, clockMonotonic, uintptr(unsafe.Pointer(&now)), 0)
-	until := wideTime{int64(now.Sec) + int64(longestSleep/time.Second), int64(now.Nsec)}
+	nanoseconds := now.Nano() + int64(time.Until(s.ask))
+	until := wideTime{nanoseconds / int64(time.Second), nanoseconds % int64(time.Second)}
 	for {
-		_, _, number = syscall.Syscall6(waitvNumber(), uintptr(unsafe.Pointer(&all)), count, 0,
+		_, _, number := syscall.Syscall6(waitvNumber(), uintptr(unsafe.Pointer(&all)), count, 0,
 			uintptr(unsafe.Pointer(&until)), clockMonotonic, 0)
 		runtime.KeepAlive(s)
 		switch number {
-		case 0, syscall.EAGAIN: // woken, or one of them had another value
-			return false, 0
-		case syscall.ETIMEDOUT:
-			return true, 0
+		case 0, syscall.EAGAIN, syscall.ETIMEDOUT: // woken; one of them had another value; due
+			return 0
 		case syscall.EINTR: // as by a profiler's timer
 		default:
-			return false, number
+			return number
 		}
 	}
 }
 
-func (s *sleeper) sleepInPieces(futex *uint32, value uint32) (late bool, err error) {
+func (s *sleeper) sleepInPieces(futex *uint32, value uint32) error {
 	piece := syscall.NsecToTimespec(int64(pollInterval))
-	for end := time.Now().Add(longestSleep); time.Now().Before(end); {
-		if s.retired.isSet() || s.ctx.Err() != nil {
-			return false, nil
-		}
+	for !s.retired.isSet() && s.ctx.Err() == nil && !s.due() {
 		_, _, number := syscall.Syscall6(syscall.SYS_FUTEX, uintptr(unsafe.Pointer(futex)), futexWait, uintptr(value),
 			uintptr(unsafe.Pointer(&piece)), 0, 0)
 		switch number {
 		case 0, syscall.EAGAIN:
-			return false, nil
+			return nil
 		case syscall.ETIMEDOUT, syscall.EINTR:
 		default:
-			return false, cannotSleep(number)
+			return cannotSleep(number)
 		}
 	}
-	return true, nil
+	return nil
 }
 
 // fence keeps all accesses before it from being done after those behind it. On arm64 the store is a release, the load an

@@ -23,7 +23,7 @@ type Lock struct {
 //
 // A Segment is one holder: a goroutine that locks twice waits for itself. Locking takes two atomic operations and no
 // call as long as nobody else holds it; the first use of a segment's locks asks the daemon for them once. Who waits for longer
-// than a second asks the daemon every second whether the holder is still there; when the segment's grant has ended with the
+// than a second asks the daemon now and then whether the holder is still there; when the segment's grant has ended with the
 // daemon, that gives [ErrDisconnected].
 //
 // [ErrReadOnly] when the segment is open for reading, [ErrClosed] when it is closed, also meanwhile.
@@ -131,7 +131,7 @@ func (a *syncArea) lockSlowly(ctx context.Context, s *Segment, word *atomic.Uint
 	waiter := a.newSleeper(ctx)
 	defer waiter.stop()
 	waited := uint64(0)
-	for late := false; ; {
+	for {
 		w := word.Load()
 		if w&holderBits == 0 {
 			if word.CompareAndSwap(w, uint64(a.me)|w&ownerDied|waited) {
@@ -139,28 +139,28 @@ func (a *syncArea) lockSlowly(ctx context.Context, s *Segment, word *atomic.Uint
 			}
 			continue
 		}
-		if late, err = a.sleepOnWord(s, waiter, word, w, late); err != nil {
+		if err := a.sleepOnWord(s, waiter, word, w); err != nil {
 			return false, err
 		}
 		waited = waiters
 	}
 }
 
-// sleepOnWord sleeps until something has happened to a word that was found locked, w. late: the last sleep was for a whole second,
-// so the daemon is asked before this one. An error is why the caller is to give up, which it may do only here: a wake-up that
-// it may have got in the place of somebody else is then made up for by the next unlock.
-func (a *syncArea) sleepOnWord(s *Segment, waiter *sleeper, word *atomic.Uint64, w uint64, late bool) (bool, error) {
+// sleepOnWord sleeps until something has happened to a word that was found locked, w. An error is why the caller is to give up,
+// which it may do only here: a wake-up that it may have got in the place of somebody else is then made up for by the next
+// unlock.
+func (a *syncArea) sleepOnWord(s *Segment, waiter *sleeper, word *atomic.Uint64, w uint64) error {
 	if w&waiters == 0 {
 		if !word.CompareAndSwap(w, w|waiters) {
-			return late, nil
+			return nil
 		}
 		w |= waiters
 	}
 	if err := a.ending(waiter.ctx); err != nil {
-		return false, err
+		return err
 	}
-	if late {
-		return false, s.recoverLocks(waiter.ctx, a)
+	if waiter.due() {
+		return s.recoverLocks(a, waiter)
 	}
 	return waiter.sleep(highHalf(word), uint32(w>>32))
 }

@@ -89,16 +89,16 @@ func (a *syncArea) awaitReaders(ctx context.Context, s *Segment, try bool) error
 	}
 	waiter := a.newSleeper(ctx)
 	defer waiter.stop()
-	for late := false; ; {
+	for {
 		drained := a.words.drain.Load()
 		if first = a.readerFrom(first); first == slotCount { // slots that were free stay so
 			return nil
 		}
 		err := a.ending(ctx)
-		if err == nil && late {
-			late, err = false, s.recoverLocks(ctx, a)
+		if err == nil && waiter.due() {
+			err = s.recoverLocks(a, waiter)
 		} else if err == nil {
-			late, err = waiter.sleep(futexOf(&a.words.drain), drained)
+			err = waiter.sleep(futexOf(&a.words.drain), drained)
 		}
 		if err != nil {
 			return err
@@ -177,16 +177,15 @@ func (a *syncArea) readLockSlowly(ctx context.Context, s *Segment) (slot uint32,
 	defer func() { <-a.readers }()
 	waiter := a.newSleeper(ctx)
 	defer waiter.stop()
-	lastAsked := time.Now()
-	for late := false; ; {
+	for {
 		slot, died, err = a.tryReadLock()
 		if err != ErrLocked {
 			return slot, died, err
 		}
 		if w := a.words.rwlock.Load(); w&holderBits != 0 {
-			late, err = a.sleepOnWord(s, waiter, &a.words.rwlock, w, late)
+			err = a.sleepOnWord(s, waiter, &a.words.rwlock, w)
 		} else {
-			err = a.awaitSlot(ctx, s, &lastAsked)
+			err = a.awaitSlot(s, waiter)
 		}
 		if err != nil {
 			return 0, false, err
@@ -194,16 +193,15 @@ func (a *syncArea) readLockSlowly(ctx context.Context, s *Segment) (slot uint32,
 	}
 }
 
-// awaitSlot waits a moment, since nobody tells that a slot is free. Slots of dead readers are freed after a second.
-func (a *syncArea) awaitSlot(ctx context.Context, s *Segment, lastAsked *time.Time) error {
-	if err := a.ending(ctx); err != nil {
+// awaitSlot waits a moment, since nobody tells that a slot is free.
+func (a *syncArea) awaitSlot(s *Segment, waiter *sleeper) error {
+	if err := a.ending(waiter.ctx); err != nil {
 		return err
 	}
-	if time.Since(*lastAsked) >= longestSleep {
-		*lastAsked = time.Now()
-		return s.recoverLocks(ctx, a)
+	if waiter.due() {
+		return s.recoverLocks(a, waiter)
 	}
-	a.pause(ctx, time.Millisecond)
+	a.pause(waiter.ctx, time.Millisecond)
 	return nil
 }
 

@@ -125,7 +125,7 @@ func (s *Segment) snapshot(ctx context.Context, look func() error) error {
 func (a *syncArea) snapshot(ctx context.Context, s *Segment, look func() error) error {
 	defer a.leave() // look may panic
 	words := a.words
-	wait := snapshotWait{}
+	wait := snapshotWait{waiter: a.newSleeper(ctx)}
 	for {
 		before := words.sequence.Load()
 		if before%2 == 0 {
@@ -140,7 +140,7 @@ func (a *syncArea) snapshot(ctx context.Context, s *Segment, look func() error) 
 		if err := a.ending(ctx); err != nil {
 			return err
 		}
-		if err := wait.next(ctx, a, s, before); err != nil {
+		if err := wait.next(a, s, before); err != nil {
 			return err
 		}
 	}
@@ -149,12 +149,12 @@ func (a *syncArea) snapshot(ctx context.Context, s *Segment, look func() error) 
 // snapshotWait is between two looks at a sequence, since nobody tells that a section has ended. A section that lasts is worth
 // sleeping for; among many short ones a gap is found by looking.
 type snapshotWait struct {
-	sequence  uint64
-	looks     int // at this sequence
-	lastAsked time.Time
+	waiter   *sleeper
+	sequence uint64
+	looks    int // at this sequence
 }
 
-func (w *snapshotWait) next(ctx context.Context, a *syncArea, s *Segment, sequence uint64) error {
+func (w *snapshotWait) next(a *syncArea, s *Segment, sequence uint64) error {
 	const quick = 100
 	if w.sequence != sequence {
 		w.sequence, w.looks = sequence, 0
@@ -164,17 +164,13 @@ func (w *snapshotWait) next(ctx context.Context, a *syncArea, s *Segment, sequen
 		runtime.Gosched()
 		return nil
 	}
-	if w.looks == quick {
-		w.lastAsked = time.Now()
-	}
-	if time.Since(w.lastAsked) >= longestSleep {
-		w.lastAsked = time.Now()
-		return s.recoverLocks(ctx, a)
+	if w.waiter.due() {
+		return s.recoverLocks(a, w.waiter)
 	}
 	pause := time.Duration(w.looks-quick) * 10 * time.Microsecond
 	if pause > time.Millisecond {
 		pause = time.Millisecond
 	}
-	a.pause(ctx, pause)
+	a.pause(w.waiter.ctx, pause)
 	return nil
 }

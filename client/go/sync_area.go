@@ -232,15 +232,25 @@ func (a *syncArea) pause(ctx context.Context, length time.Duration) {
 	}
 }
 
-// recoverLocks has the daemon look whether all holders are still there. It is for who has waited for a second, and looks again
-// then; so it waits no longer than that itself, and an answer that does not come is no failure: the next second asks again.
-func (s *Segment) recoverLocks(ctx context.Context, a *syncArea) error {
-	limited, cancel := context.WithTimeout(ctx, longestSleep)
+// recoverLocks has the daemon look whether all holders are still there, for a waiter that looks again then. So it does not wait
+// long for the answer, and one that does not come is no failure: it is asked again later. A daemon that is not there may be
+// about to come back; that it has not after some times is what the waiter gets.
+func (s *Segment) recoverLocks(a *syncArea, waiter *sleeper) error {
+	const mostRefusals = 4
+	limited, cancel := context.WithTimeout(waiter.ctx, firstPatience)
 	defer cancel()
 	_, err := askOnGrant[empty](limited, s, "RecoverLocks", byAttachment{a.me})
-	var lost *lostError
-	if err == nil || a.ending(ctx) != nil || limited.Err() != nil || errors.As(err, &lost) {
+	waiter.asked()
+	if a.ending(waiter.ctx) != nil || limited.Err() != nil {
 		return nil
 	}
+	var lost *lostError
+	if errors.Is(err, ErrUnavailable) || errors.As(err, &lost) {
+		if waiter.refusals++; waiter.refusals < mostRefusals {
+			return nil
+		}
+		return err
+	}
+	waiter.refusals = 0
 	return err
 }

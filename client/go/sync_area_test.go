@@ -4,7 +4,12 @@ package shmd
 
 import (
 	"context"
+	"errors"
+	"os"
 	"testing"
+	"time"
+
+	"shmd/internal/daemontest"
 )
 
 func TestALockThatIsTakenAfterTheEndIsGivenBack(t *testing.T) {
@@ -40,27 +45,76 @@ func TestALockThatIsTakenAfterTheEndIsGivenBack(t *testing.T) {
 }
 
 func TestASleeperThatNobodyWakesLooksAgainAfterASecond(t *testing.T) {
-	for _, polling := range []bool{false, true} {
-		check := func() {
-			futex := new(uint32)
-			waiter := &sleeper{ctx: context.Background(), retired: new(signal)}
-			defer waiter.stop()
-			if late, err := waiter.sleep(futex, 1); late || err != nil {
-				t.Errorf("on another value it gives %v, %v", late, err)
-			}
-			if late, err := waiter.sleep(futex, 0); !late || err != nil {
-				t.Errorf("it gives %v, %v", late, err)
-			}
-			waiter.retired.set()
-			if late, err := waiter.sleep(futex, 0); late || err != nil {
-				t.Errorf("after the end it gives %v, %v", late, err)
+	check := func() {
+		futex := new(uint32)
+		waiter := &sleeper{ctx: context.Background(), retired: new(signal)}
+		defer waiter.stop()
+		for *futex = 1; !waiter.due(); { // on another value it does not sleep
+			if err := waiter.sleep(futex, 0); err != nil {
+				t.Fatal(err)
 			}
 		}
-		if polling {
-			WithoutWaitv(check)
-		} else {
-			check()
+		waiter.asked()
+		if waiter.due() || waiter.patience != 2*time.Second {
+			t.Errorf("then for %v", waiter.patience)
 		}
+		waiter.patience, waiter.ask = time.Second, time.Now().Add(time.Second)
+		if err := waiter.sleep(futex, 1); err != nil || !waiter.due() {
+			t.Errorf("it is woken: %v", err)
+		}
+		for i := 0; i < 10; i++ {
+			waiter.asked()
+		}
+		if waiter.patience != 16*time.Second {
+			t.Errorf("then for %v", waiter.patience)
+		}
+		waiter.retired.set()
+		if err := waiter.sleep(futex, 1); err != nil || waiter.due() {
+			t.Errorf("after the end it sleeps on: %v", err)
+		}
+	}
+	check()
+	WithoutWaitv(check)
+}
+
+func TestADaemonThatIsNotThereMayComeBack(t *testing.T) {
+	manager, err := daemontest.New(daemontest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer manager.Close()
+	if err := manager.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	client, err := Dial(ctx, manager.Socket())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	segment, err := client.Create(ctx, "", 100, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer segment.Close()
+	a, err := segment.area(ctx, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.leave()
+	manager.Kill()
+	if err := os.Remove(manager.Socket()); err != nil {
+		t.Fatal(err)
+	}
+	waiter := a.newSleeper(ctx)
+	waiter.due()
+	for i := 1; i <= 3; i++ {
+		if err := segment.recoverLocks(a, waiter); err != nil {
+			t.Fatalf("the answer that does not come is a failure at %d: %v", i, err)
+		}
+	}
+	if err := segment.recoverLocks(a, waiter); !errors.Is(err, ErrUnavailable) {
+		t.Fatalf("it gives %v", err)
 	}
 }
 

@@ -103,11 +103,11 @@ func (a *syncArea) sleepOnVersion(s *Segment, waiter *sleeper, after uint64) err
 		}
 		w++
 	}
-	late, err := waiter.sleep(lowHalf(word), uint32(w))
+	err := waiter.sleep(lowHalf(word), uint32(w))
 	now := word.Load() / 2
 	a.tell(now)
-	if late && err == nil && now == before {
-		return s.recoverLocks(waiter.ctx, a)
+	if err == nil && now == before && waiter.due() {
+		return s.recoverLocks(a, waiter)
 	}
 	return err
 }
