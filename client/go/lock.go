@@ -21,10 +21,10 @@ type Lock struct {
 // When the last holder ended without unlocking, by a crash for instance, this is no failure: the lock is held, and
 // [Lock.OwnerDied] tells that what it protects may be half changed.
 //
-// A Segment is one holder: a goroutine that locks twice waits for itself. Locking takes two atomic operations and no
-// call as long as nobody else holds it; the first use of a segment's locks asks the daemon for them once. Who waits for longer
-// than a second asks the daemon now and then whether the holder is still there; when the segment's grant has ended with the
-// daemon, that gives [ErrDisconnected].
+// A Segment is one holder: a goroutine that locks twice waits for itself. Locking takes two atomic operations and no call as long
+// as nobody else holds it. The first use of a segment's locks asks the daemon for them, once: 4096 bytes on the account of who
+// created it, so [ErrQuotaExceeded] is possible then. Who waits for longer than a second asks the daemon now and then whether
+// the holder is still there; when the segment's grant has ended with the daemon, that gives [ErrDisconnected].
 //
 // [ErrReadOnly] when the segment is open for reading, [ErrClosed] when it is closed, also meanwhile.
 func (s *Segment) Lock(ctx context.Context) (*Lock, error) {

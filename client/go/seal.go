@@ -8,7 +8,8 @@ import (
 
 // Seal makes the content immutable for ever, by the kernel. On success the segment is open for reading from then on, at the
 // same address. While somebody else has it open for writing, it gives [ErrSegmentBusy] and everything stays as it was.
-// Meanwhile writes to it fail. When ctx ends before, the segment may be left open for reading.
+// Meanwhile writes to it fail. Locks that are held through it end, as by the death of their holder: so unlock before. When ctx
+// ends before, the segment may be left open for reading.
 func (s *Segment) Seal(ctx context.Context) error {
 	done, err := s.turn(ctx)
 	if err != nil {

@@ -27,7 +27,7 @@ func (w *WriteSection) begin(ctx context.Context, s *Segment) (*WriteSection, er
 	}
 	sequence := &w.lock.area.words.sequence
 	if now := sequence.Load(); now%2 == 0 {
-		sequence.Store(now + 1)
+		sequence.CompareAndSwap(now, now+1) // it fails where Seal has just ended the attachment
 	}
 	fence()
 	return w, nil

@@ -234,8 +234,9 @@ func (s *Segment) Info() *Info {
 }
 
 // Close unmaps the segment and ends its grant. The daemon is told without waiting for it: a later call of the same client sees
-// the grant ended, another process a moment later. A View that is under way keeps the memory until it is done. Closing twice
-// gives [ErrClosed].
+// the grant ended, another process a moment later. A View that is under way keeps the memory until it is done. If a lock of the
+// segment is held, closing it is the death of its holder to others; whoever waits for one of its locks gets [ErrClosed]. Closing
+// twice gives that, too.
 func (s *Segment) Close() error {
 	runtime.SetFinalizer(s, nil)
 	s.retireArea(true)
