@@ -154,15 +154,19 @@ func (a *syncArea) readLock(ctx context.Context, s *Segment, try bool) (slot uin
 
 // tryReadLock gives ErrLocked where the lock is a writer's, and where all slots are taken.
 func (a *syncArea) tryReadLock() (slot uint32, died bool, err error) {
-	words := a.words
-	if words.rwlock.Load()&holderBits != 0 {
+	if a.words.rwlock.Load()&holderBits != 0 {
 		return 0, false, ErrLocked
 	}
+	return a.claimSlot()
+}
+
+// claimSlot takes a slot, unless a writer has come meanwhile: it may have looked at the slots before.
+func (a *syncArea) claimSlot() (slot uint32, died bool, err error) {
 	slot, free := a.takeSlot()
 	if !free {
 		return 0, false, ErrLocked
 	}
-	w := words.rwlock.Load()
+	w := a.words.rwlock.Load()
 	if w&holderBits != 0 {
 		a.leaveSlot(slot)
 		return 0, false, ErrLocked

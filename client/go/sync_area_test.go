@@ -12,22 +12,56 @@ import (
 	"shmd/internal/daemontest"
 )
 
+// areaOf gives the area of a segment, in use like that of a call that is under way.
+func areaOf(t *testing.T, segment *Segment) *syncArea {
+	t.Helper()
+	a, err := segment.area(context.Background(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { a.leave() })
+	return a
+}
+
+func brief(t *testing.T) *Segment {
+	t.Helper()
+	client, err := Dial(context.Background(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	segment, err := client.Create(context.Background(), "", 100, &CreateOptions{Lifetime: LifetimeAttached})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { segment.Close() })
+	return segment
+}
+
+func TestAReaderLeavesWhenAWriterHasComeMeanwhile(t *testing.T) {
+	ctx := context.Background()
+	segment := brief(t)
+	a := areaOf(t, segment)
+	lock, err := segment.WriteLock(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := a.words.drain.Load()
+	if _, _, err := a.claimSlot(); err != ErrLocked {
+		t.Fatalf("it gives %v", err)
+	}
+	if a.readerFrom(0) != slotCount || a.words.drain.Load() == before {
+		t.Error("the writer does not hear that it has left")
+	}
+	if err := lock.Unlock(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestALockThatIsTakenAfterTheEndIsGivenBack(t *testing.T) {
 	ctx := context.Background()
-	client, err := Dial(ctx, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	segment, err := client.Create(ctx, "", 100, &CreateOptions{Lifetime: LifetimeAttached})
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := segment.area(ctx, true) // as a call that is under way
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer a.leave()
+	segment := brief(t)
+	a := areaOf(t, segment)
 	if err := segment.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -97,11 +131,7 @@ func TestADaemonThatIsNotThereMayComeBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer segment.Close()
-	a, err := segment.area(ctx, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer a.leave()
+	a := areaOf(t, segment)
 	manager.Kill()
 	if err := os.Remove(manager.Socket()); err != nil {
 		t.Fatal(err)
@@ -120,21 +150,8 @@ func TestADaemonThatIsNotThereMayComeBack(t *testing.T) {
 
 func TestAVersionThatIsThereIsNotSleptFor(t *testing.T) {
 	ctx := context.Background()
-	client, err := Dial(ctx, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	segment, err := client.Create(ctx, "", 100, &CreateOptions{Lifetime: LifetimeAttached})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer segment.Close()
-	a, err := segment.area(ctx, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer a.leave()
+	segment := brief(t)
+	a := areaOf(t, segment)
 	changed := a.nextChange()
 	if _, err := segment.Notify(ctx); err != nil { // while nobody sleeps
 		t.Fatal(err)
