@@ -73,7 +73,7 @@ func (l *Lock) takeForWriting(ctx context.Context, s *Segment, try bool) (*Lock,
 			a.leave()
 		}
 		if err != errRetired {
-			return nil, s.fail("lock for writing", err)
+			return nil, s.fail("take the write lock of", err)
 		}
 	}
 }
@@ -131,7 +131,7 @@ func (l *ReadLock) take(ctx context.Context, s *Segment, try bool) (*ReadLock, e
 			a.leave()
 		}
 		if err != errRetired {
-			return nil, s.fail("lock for reading", err)
+			return nil, s.fail("take the read lock of", err)
 		}
 	}
 }

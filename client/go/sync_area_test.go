@@ -65,6 +65,9 @@ func TestALockThatIsTakenAfterTheEndIsGivenBack(t *testing.T) {
 	if err := segment.Close(); err != nil {
 		t.Fatal(err)
 	}
+	if !a.retired.isSet() {
+		t.Error("who sleeps is not woken")
+	}
 	for _, try := range []bool{false, true} {
 		if _, err := a.lock(ctx, segment, &a.words.mutex, a.lockers, try); err != errRetired {
 			t.Errorf("lock gives %v", err)
