@@ -89,7 +89,7 @@ ZEND_METHOD(Shmd_Client, create) {
                         &creation.options, &segment) < 0) {
             php_shmd_throw_last();
         } else {
-            php_shmd_segment_object(return_value, segment);
+            php_shmd_segment_object(return_value, client, segment);
         }
     }
     php_shmd_creation_free(&creation);
@@ -151,7 +151,7 @@ ZEND_METHOD(Shmd_Client, open) {
         if (open_target(client, &target, &options, &segment) < 0) {
             php_shmd_throw_last();
         } else {
-            php_shmd_segment_object(return_value, segment);
+            php_shmd_segment_object(return_value, client, segment);
         }
     }
     php_shmd_target_free(&target);

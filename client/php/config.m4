@@ -15,7 +15,7 @@ if test "$PHP_SHMD" != "no"; then
   PHP_SUBST([SHMD_SHARED_LIBADD])
 
   PHP_NEW_EXTENSION([shmd],
-    [shmd.c attributes.c client.c connection.c create.c enums.c errors.c info.c keys.c lists.c many.c segment.c shmop.c watch.c],
+    [shmd.c attributes.c client.c connection.c create.c enums.c errors.c info.c keys.c lists.c lock.c many.c segment.c shmop.c sync.c wait.c watch.c],
     [$ext_shared],,
     [-std=gnu11 -Wall -Wextra -Wno-unused-parameter])
   PHP_ADD_EXTENSION_DEP([shmd], [json])

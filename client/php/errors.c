@@ -10,6 +10,7 @@
 zend_class_entry *php_shmd_exception_ce;
 zend_class_entry *php_shmd_not_writable_ce;
 zend_class_entry *php_shmd_closed_ce;
+zend_class_entry *php_shmd_deadlock_ce;
 
 #define MOST_ERRORS 32
 

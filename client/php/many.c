@@ -7,13 +7,13 @@
 #define MOST_AT_ONCE 250
 
 /* What segments[] holds, under the keys of like. */
-static void segments_like(zval *out, HashTable *like, shmd_segment **segments) {
+static void segments_like(zval *out, HashTable *like, shmd_client *client, shmd_segment **segments) {
     zend_ulong number;
     zend_string *name;
     array_init_size(out, zend_hash_num_elements(like));
     ZEND_HASH_FOREACH_KEY(like, number, name) {
         zval segment;
-        php_shmd_segment_object(&segment, *segments++);
+        php_shmd_segment_object(&segment, client, *segments++);
         if (name) {
             zend_hash_add_new(Z_ARRVAL_P(out), name, &segment);
         } else {
@@ -60,7 +60,7 @@ ZEND_METHOD(Shmd_Client, createMany) {
         if (shmd_create_many(client, requests, count, segments) < 0) {
             php_shmd_throw_last();
         } else {
-            segments_like(return_value, given, segments);
+            segments_like(return_value, given, client, segments);
         }
     }
     efree(requests);
@@ -90,7 +90,8 @@ static bool keys_from(zend_string **keys, uint32_t *count, HashTable *from) {
 }
 
 /* A Segment or an Exception for each, under the keys of like. */
-static void results_like(zval *out, HashTable *like, const char **keys, shmd_segment **segments, const int *codes) {
+static void results_like(zval *out, HashTable *like, shmd_client *client, const char **keys, shmd_segment **segments,
+                         const int *codes) {
     zend_ulong number;
     zend_string *name;
     size_t i = 0;
@@ -101,7 +102,7 @@ static void results_like(zval *out, HashTable *like, const char **keys, shmd_seg
     ZEND_HASH_FOREACH_KEY(like, number, name) {
         zval result;
         if (segments[i]) {
-            php_shmd_segment_object(&result, segments[i]);
+            php_shmd_segment_object(&result, client, segments[i]);
         } else if (i + 1 == last) {
             php_shmd_last_exception(&result);
         } else {
@@ -126,7 +127,7 @@ static void open_many(shmd_client *client, HashTable *given, zend_string **keys,
     if (shmd_open_many(client, texts, count, access, segments, codes) < 0) {
         php_shmd_throw_last();
     } else {
-        results_like(out, given, texts, segments, codes);
+        results_like(out, given, client, texts, segments, codes);
     }
     efree(texts);
     efree(segments);

@@ -1,6 +1,7 @@
 /*
  * What the files of the extension share. Each holds one idea: shmd.c the module, its settings and phpinfo(); connection.c
- * the connections of the process; client.c, many.c, attributes.c, create.c, segment.c, watch.c, info.c the classes;
+ * the connections of the process; client.c, many.c, attributes.c, create.c, segment.c, lock.c, watch.c, info.c the classes;
+ * sync.c what a Segment's sync area gives beside locks; wait.c how waits let signals through;
  * errors.c the exceptions; enums.c, keys.c, lists.c the values between PHP and libshmd; shmop.c PHP's own shmop on top of
  * shmd.
  *
@@ -20,6 +21,7 @@
 #include <stddef.h>
 
 #include <shmd/shmd.h>
+#include <shmd/sync.h>
 
 #define PHP_SHMD_VERSION "0.1.0"
 
@@ -74,6 +76,7 @@ void php_shmd_enum_case(php_shmd_enum which, unsigned value, zval *out);
 extern zend_class_entry *php_shmd_exception_ce;
 extern zend_class_entry *php_shmd_not_writable_ce;
 extern zend_class_entry *php_shmd_closed_ce;
+extern zend_class_entry *php_shmd_deadlock_ce;
 
 /* Enters the class for a Varlink error, or, without one, for an errno value that arises here. */
 void php_shmd_error_register(const char *name, int code, zend_class_entry *ce);
@@ -160,10 +163,53 @@ bool php_shmd_acl_entry(zend_object *object, shmd_acl_entry *out);
 
 extern zend_class_entry *php_shmd_segment_ce;
 void php_shmd_segment_register(zend_class_entry *ce);
-/* A Segment, which owns what it is given. */
-void php_shmd_segment_object(zval *out, shmd_segment *segment);
-/* What a Segment has, and it has no more. NULL when it is closed. */
+
+/* How a Lock holds its segment. */
+typedef enum {
+    PHP_SHMD_LOCK,
+    PHP_SHMD_READ_LOCK,
+    PHP_SHMD_WRITE_LOCK,
+    PHP_SHMD_WRITE_SECTION,
+    PHP_SHMD_LOCK_KINDS
+} php_shmd_lock_kind;
+
+typedef struct {
+    shmd_segment *segment;              /* NULL when it is closed */
+    shmd_client *client;                /* who opened it; outlasts every object */
+    uint32_t held[PHP_SHMD_LOCK_KINDS]; /* how many of its locks Lock objects have */
+    zend_object std;
+} php_shmd_segment;
+
+/* A Segment, which owns the segment that it is given. */
+void php_shmd_segment_object(zval *out, shmd_client *client, shmd_segment *segment);
+php_shmd_segment *php_shmd_segment_of(zend_object *object);
+/* The same, if it is open. */
+php_shmd_segment *php_shmd_segment_opened(zend_object *object);
+/* Whether it may be written; throws NotWritable if not. */
+bool php_shmd_segment_writable(const php_shmd_segment *self);
+/* What a Segment has, and it has no more. Gives back its locks. NULL when it is closed. */
 shmd_segment *php_shmd_segment_take(zend_object *object);
+
+/* ---- lock.c ---- */
+
+void php_shmd_lock_register(zend_class_entry *ce);
+/* Gives back all locks that the segment holds, but not a write section that a fatal error has ended in the middle. */
+void php_shmd_locks_end(php_shmd_segment *self);
+
+/* ---- wait.c ---- */
+
+/* Runs what a signal has asked for: its handlers in PHP, or the end of the script's time. False when that threw. */
+bool php_shmd_run_interrupts(void);
+/* Of a clock that only goes forward. */
+int64_t php_shmd_now_usec(void);
+
+/* A call of libshmd that waits, at most this long. -ETIMEDOUT: to be called again. */
+typedef int (*php_shmd_attempt)(shmd_segment *segment, int64_t timeout_usec, void *context);
+/*
+ * Waits with signal handlers running meanwhile: they may also close the segment. Returns what the attempt did, or a negative
+ * number with the exception thrown. deadlock: only this segment itself could end the wait.
+ */
+int php_shmd_wait(php_shmd_segment *self, zend_long timeout_usec, bool deadlock, php_shmd_attempt attempt, void *context);
 
 /* ---- client.c ---- */
 

@@ -6,19 +6,14 @@
 
 zend_class_entry *php_shmd_segment_ce;
 
-typedef struct {
-    shmd_segment *segment; /* NULL when it is closed */
-    zend_object std;
-} segment_object;
-
 static zend_object_handlers segment_handlers;
 
-static segment_object *segment_of(zend_object *object) {
-    return (segment_object *)((char *)object - offsetof(segment_object, std));
+php_shmd_segment *php_shmd_segment_of(zend_object *object) {
+    return (php_shmd_segment *)((char *)object - offsetof(php_shmd_segment, std));
 }
 
 static zend_object *segment_create(zend_class_entry *ce) {
-    segment_object *self = zend_object_alloc(sizeof *self, ce);
+    php_shmd_segment *self = zend_object_alloc(sizeof *self, ce);
     zend_object_std_init(&self->std, ce);
     object_properties_init(&self->std, ce);
     self->std.handlers = &segment_handlers;
@@ -34,27 +29,43 @@ void php_shmd_segment_register(zend_class_entry *ce) {
     php_shmd_segment_ce = ce;
     ce->create_object = segment_create;
     segment_handlers = std_object_handlers;
-    segment_handlers.offset = offsetof(segment_object, std);
+    segment_handlers.offset = offsetof(php_shmd_segment, std);
     segment_handlers.free_obj = segment_free;
     segment_handlers.clone_obj = NULL;
 }
 
-void php_shmd_segment_object(zval *out, shmd_segment *segment) {
+void php_shmd_segment_object(zval *out, shmd_client *client, shmd_segment *segment) {
     object_init_ex(out, php_shmd_segment_ce);
-    segment_of(Z_OBJ_P(out))->segment = segment;
+    php_shmd_segment *self = php_shmd_segment_of(Z_OBJ_P(out));
+    self->segment = segment;
+    self->client = client;
 }
 
 shmd_segment *php_shmd_segment_take(zend_object *object) {
-    segment_object *self = segment_of(object);
+    php_shmd_segment *self = php_shmd_segment_of(object);
     shmd_segment *segment = self->segment;
+    /* Also at the end of the request, where this may come before the end of the Lock objects. */
+    if (segment) php_shmd_locks_end(self);
     self->segment = NULL;
     return segment;
 }
 
+php_shmd_segment *php_shmd_segment_opened(zend_object *object) {
+    php_shmd_segment *self = php_shmd_segment_of(object);
+    if (self->segment) return self;
+    php_shmd_throw(php_shmd_closed_ce, EBADF, "the segment is closed");
+    return NULL;
+}
+
+bool php_shmd_segment_writable(const php_shmd_segment *self) {
+    if (shmd_segment_access(self->segment) == SHMD_WRITE) return true;
+    php_shmd_throw(php_shmd_not_writable_ce, EACCES, "the segment is open for reading alone");
+    return false;
+}
+
 static shmd_segment *opened(zval *object) {
-    shmd_segment *segment = segment_of(Z_OBJ_P(object))->segment;
-    if (!segment) php_shmd_throw(php_shmd_closed_ce, EBADF, "the segment is closed");
-    return segment;
+    const php_shmd_segment *self = php_shmd_segment_opened(Z_OBJ_P(object));
+    return self ? self->segment : NULL;
 }
 
 /* Sets segment, or leaves the method with the exception thrown. */
@@ -102,10 +113,7 @@ ZEND_METHOD(Shmd_Segment, write) {
     ZEND_PARSE_PARAMETERS_END();
     OPENED(segment);
 
-    if (shmd_segment_access(segment) != SHMD_WRITE) {
-        php_shmd_throw(php_shmd_not_writable_ce, EACCES, "the segment is open for reading alone");
-        RETURN_THROWS();
-    }
+    if (!php_shmd_segment_writable(php_shmd_segment_of(Z_OBJ_P(ZEND_THIS)))) RETURN_THROWS();
     zend_long size = (zend_long)shmd_size(segment);
     if (!php_shmd_in_range(offset, 0, size, 2)) RETURN_THROWS();
     if (ZSTR_LEN(data) > (size_t)(size - offset)) {
@@ -192,5 +200,5 @@ ZEND_METHOD(Shmd_Segment, close) {
 
 ZEND_METHOD(Shmd_Segment, isClosed) {
     ZEND_PARSE_PARAMETERS_NONE();
-    RETURN_BOOL(!segment_of(Z_OBJ_P(ZEND_THIS))->segment);
+    RETURN_BOOL(!php_shmd_segment_of(Z_OBJ_P(ZEND_THIS))->segment);
 }

@@ -71,6 +71,10 @@ static void register_exceptions(void) {
     php_shmd_error_register(NULL, EACCES, denied);
     php_shmd_error_register(NULL, ECONNREFUSED, register_class_Shmd_ConnectionFailed(base));
     php_shmd_error_register(NULL, ECONNRESET, register_class_Shmd_Disconnected(base));
+    php_shmd_error_register(NULL, ETIMEDOUT, register_class_Shmd_TimedOut(base));
+    php_shmd_error_register(NULL, EOWNERDEAD, register_class_Shmd_OwnerDied(base));
+    php_shmd_deadlock_ce = register_class_Shmd_Deadlock(base);
+    php_shmd_error_register(NULL, EDEADLK, php_shmd_deadlock_ce);
     php_shmd_not_writable_ce = register_class_Shmd_NotWritable(base);
     php_shmd_closed_ce = register_class_Shmd_Closed(base);
 }
@@ -84,6 +88,7 @@ static PHP_MINIT_FUNCTION(shmd) {
     php_shmd_new_segment_register(register_class_Shmd_NewSegment());
     php_shmd_client_register(register_class_Shmd_Client());
     php_shmd_segment_register(register_class_Shmd_Segment());
+    php_shmd_lock_register(register_class_Shmd_Lock());
     zend_class_entry *event = register_class_Shmd_Event();
     php_shmd_watch_register(register_class_Shmd_Watch(zend_ce_aggregate), event);
     return php_shmd_shmop_startup(type);

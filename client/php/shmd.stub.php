@@ -164,6 +164,15 @@ final class ConnectionFailed extends Exception {}
  */
 final class Disconnected extends Exception {}
 
+/** What was waited for has not come in this time. */
+final class TimedOut extends Exception {}
+
+/** A writer has died in its write section, and nobody has called the content consistent since. */
+final class OwnerDied extends Exception {}
+
+/** This segment itself holds what it would wait for. */
+final class Deadlock extends Exception {}
+
 /** The segment was opened for reading. */
 final class NotWritable extends Exception {}
 
@@ -458,6 +467,103 @@ final class Segment
     public function close(): void {}
 
     public function isClosed(): bool {}
+
+    /**
+     * Takes the segment's mutex. Segments have one each, beside their memory; it excludes all processes, in any language, that
+     * take it too, and nobody else.
+     *
+     * A lock is not recursive, and held by this object: another Segment of the same key waits for it. It ends with the Lock
+     * object, at the latest with the request; should the process be killed, the daemon gives it back, and the next holder is
+     * told. A child of fork holds none of its parent's and can take none with an object that it inherited.
+     *
+     * For lock(), readLock(), writeLock(), beginWrite() and what calls a function:
+     * timeoutUsec: -1 waits without an end, 0 not at all; TimedOut afterwards. With pcntl_async_signals() signal handlers run
+     * while it waits.
+     * Needs a segment that is open for writing: NotWritable. Deadlock: this object holds it already.
+     */
+    public function lock(int $timeoutUsec = -1): Lock {}
+
+    /**
+     * Takes the segment's readers-writer lock for reading, as up to 896 may at a time. A writer that waits keeps new readers out,
+     * so who takes it twice may wait for itself. It has nothing to do with the mutex.
+     */
+    public function readLock(int $timeoutUsec = -1): Lock {}
+
+    /** Takes the readers-writer lock for writing: alone. */
+    public function writeLock(int $timeoutUsec = -1): Lock {}
+
+    /** Calls function(Lock $lock) with the mutex held, and returns what it returns. Unlocks also when it throws. */
+    public function synchronized(callable $function, int $timeoutUsec = -1): mixed {}
+
+    /**
+     * Begins a write section: takes the mutex, and keeps snapshots from being taken until unlock(). A request that a fatal error
+     * ends in a write section counts as one that died there.
+     */
+    public function beginWrite(int $timeoutUsec = -1): Lock {}
+
+    /**
+     * Calls function(Lock $lock) in a write section, and returns what it returns. When it throws, the section ends too, with
+     * what has been written by then.
+     */
+    public function writeSection(callable $function, int $timeoutUsec = -1): mixed {}
+
+    /**
+     * As read(), but as it was between two write sections. Takes no lock, keeps no writer waiting, and works on what is open for
+     * reading.
+     *
+     * TimedOut: somebody was writing all the time. OwnerDied: a writer died in its section; it lasts until a section has ended
+     * in which Lock::makeConsistent() was called.
+     */
+    public function snapshot(int $offset = 0, ?int $length = null, int $timeoutUsec = -1): string {}
+
+    /** How often notify() was called, by anybody. */
+    public function version(): int {}
+
+    /**
+     * Adds 1 to the version, wakes all who wait for it, and returns it. What was written before is seen by who is woken. Needs a
+     * segment that is open for writing.
+     */
+    public function notify(): int {}
+
+    /**
+     * Waits for a version above after, and returns the one there is then. after: null: the version at the time of the call; what
+     * came before it may be missed.
+     *
+     * timeoutUsec: as for lock().
+     */
+    public function wait(?int $after = null, int $timeoutUsec = -1): int {}
+
+    /**
+     * A stream for stream_select() and event loops, readable when notify() was called since it was made or last read. Whenever
+     * it is, read eight bytes from it, whatever they are, and look at version(). It does not block: fread() gives "" when there
+     * was nothing. All streams of one object are the same: what one reads, the others miss.
+     *
+     * @return resource
+     */
+    public function getNotificationStream() {}
+}
+
+/**
+ * A lock that is held, or a write section. Ends with unlock(), when nothing refers to it any more, and when its segment is closed.
+ *
+ * @strict-properties
+ * @not-serializable
+ */
+final class Lock
+{
+    /**
+     * Whether, when this was taken, a previous holder had died with the lock: what it protects may be half changed. Repair that
+     * and call makeConsistent(); until somebody does, every next holder finds this true.
+     */
+    public readonly bool $ownerDied;
+
+    private function __construct() {}
+
+    /** Says that what is protected is whole again: by all locks that the segment's object holds, but for those for reading. */
+    public function makeConsistent(): void {}
+
+    /** Gives the lock back. The second time it does nothing. */
+    public function unlock(): void {}
 }
 
 /**

@@ -1,5 +1,5 @@
 /* This is a generated file, edit the .stub.php file instead.
- * Stub hash: 069373c6cfdae9952bc41c8b3ed57f9bfff75c2b */
+ * Stub hash: 3818fc384f3ea5953449c7c3331d911327260350 */
 
 ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_Shmd_version, 0, 0, IS_STRING, 0)
 ZEND_END_ARG_INFO()
@@ -197,6 +197,46 @@ ZEND_END_ARG_INFO()
 
 #define arginfo_class_Shmd_Segment_isClosed arginfo_class_Shmd_Segment_created
 
+ZEND_BEGIN_ARG_WITH_RETURN_OBJ_INFO_EX(arginfo_class_Shmd_Segment_lock, 0, 0, Shmd\\Lock, 0)
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, timeoutUsec, IS_LONG, 0, "-1")
+ZEND_END_ARG_INFO()
+
+#define arginfo_class_Shmd_Segment_readLock arginfo_class_Shmd_Segment_lock
+
+#define arginfo_class_Shmd_Segment_writeLock arginfo_class_Shmd_Segment_lock
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_class_Shmd_Segment_synchronized, 0, 1, IS_MIXED, 0)
+	ZEND_ARG_TYPE_INFO(0, function, IS_CALLABLE, 0)
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, timeoutUsec, IS_LONG, 0, "-1")
+ZEND_END_ARG_INFO()
+
+#define arginfo_class_Shmd_Segment_beginWrite arginfo_class_Shmd_Segment_lock
+
+#define arginfo_class_Shmd_Segment_writeSection arginfo_class_Shmd_Segment_synchronized
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_class_Shmd_Segment_snapshot, 0, 0, IS_STRING, 0)
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, offset, IS_LONG, 0, "0")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, length, IS_LONG, 1, "null")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, timeoutUsec, IS_LONG, 0, "-1")
+ZEND_END_ARG_INFO()
+
+#define arginfo_class_Shmd_Segment_version arginfo_class_Shmd_Segment_size
+
+#define arginfo_class_Shmd_Segment_notify arginfo_class_Shmd_Segment_size
+
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_class_Shmd_Segment_wait, 0, 0, IS_LONG, 0)
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, after, IS_LONG, 1, "null")
+	ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, timeoutUsec, IS_LONG, 0, "-1")
+ZEND_END_ARG_INFO()
+
+#define arginfo_class_Shmd_Segment_getNotificationStream arginfo_class_Shmd_AclEntry___construct
+
+#define arginfo_class_Shmd_Lock___construct arginfo_class_Shmd_AclEntry___construct
+
+#define arginfo_class_Shmd_Lock_makeConsistent arginfo_class_Shmd_Segment_close
+
+#define arginfo_class_Shmd_Lock_unlock arginfo_class_Shmd_Segment_close
+
 #define arginfo_class_Shmd_Event___construct arginfo_class_Shmd_AclEntry___construct
 
 #define arginfo_class_Shmd_Watch___construct arginfo_class_Shmd_AclEntry___construct
@@ -256,6 +296,20 @@ ZEND_METHOD(Shmd_Segment, resize);
 ZEND_METHOD(Shmd_Segment, remap);
 ZEND_METHOD(Shmd_Segment, close);
 ZEND_METHOD(Shmd_Segment, isClosed);
+ZEND_METHOD(Shmd_Segment, lock);
+ZEND_METHOD(Shmd_Segment, readLock);
+ZEND_METHOD(Shmd_Segment, writeLock);
+ZEND_METHOD(Shmd_Segment, synchronized);
+ZEND_METHOD(Shmd_Segment, beginWrite);
+ZEND_METHOD(Shmd_Segment, writeSection);
+ZEND_METHOD(Shmd_Segment, snapshot);
+ZEND_METHOD(Shmd_Segment, version);
+ZEND_METHOD(Shmd_Segment, notify);
+ZEND_METHOD(Shmd_Segment, wait);
+ZEND_METHOD(Shmd_Segment, getNotificationStream);
+ZEND_METHOD(Shmd_Lock, __construct);
+ZEND_METHOD(Shmd_Lock, makeConsistent);
+ZEND_METHOD(Shmd_Lock, unlock);
 ZEND_METHOD(Shmd_Event, __construct);
 ZEND_METHOD(Shmd_Watch, __construct);
 ZEND_METHOD(Shmd_Watch, nextEvent);
@@ -403,6 +457,21 @@ static const zend_function_entry class_Shmd_Disconnected_methods[] = {
 };
 
 
+static const zend_function_entry class_Shmd_TimedOut_methods[] = {
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_OwnerDied_methods[] = {
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_Deadlock_methods[] = {
+	ZEND_FE_END
+};
+
+
 static const zend_function_entry class_Shmd_NotWritable_methods[] = {
 	ZEND_FE_END
 };
@@ -473,6 +542,25 @@ static const zend_function_entry class_Shmd_Segment_methods[] = {
 	ZEND_ME(Shmd_Segment, remap, arginfo_class_Shmd_Segment_remap, ZEND_ACC_PUBLIC)
 	ZEND_ME(Shmd_Segment, close, arginfo_class_Shmd_Segment_close, ZEND_ACC_PUBLIC)
 	ZEND_ME(Shmd_Segment, isClosed, arginfo_class_Shmd_Segment_isClosed, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Segment, lock, arginfo_class_Shmd_Segment_lock, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Segment, readLock, arginfo_class_Shmd_Segment_readLock, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Segment, writeLock, arginfo_class_Shmd_Segment_writeLock, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Segment, synchronized, arginfo_class_Shmd_Segment_synchronized, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Segment, beginWrite, arginfo_class_Shmd_Segment_beginWrite, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Segment, writeSection, arginfo_class_Shmd_Segment_writeSection, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Segment, snapshot, arginfo_class_Shmd_Segment_snapshot, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Segment, version, arginfo_class_Shmd_Segment_version, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Segment, notify, arginfo_class_Shmd_Segment_notify, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Segment, wait, arginfo_class_Shmd_Segment_wait, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Segment, getNotificationStream, arginfo_class_Shmd_Segment_getNotificationStream, ZEND_ACC_PUBLIC)
+	ZEND_FE_END
+};
+
+
+static const zend_function_entry class_Shmd_Lock_methods[] = {
+	ZEND_ME(Shmd_Lock, __construct, arginfo_class_Shmd_Lock___construct, ZEND_ACC_PRIVATE)
+	ZEND_ME(Shmd_Lock, makeConsistent, arginfo_class_Shmd_Lock_makeConsistent, ZEND_ACC_PUBLIC)
+	ZEND_ME(Shmd_Lock, unlock, arginfo_class_Shmd_Lock_unlock, ZEND_ACC_PUBLIC)
 	ZEND_FE_END
 };
 
@@ -922,6 +1010,39 @@ static zend_class_entry *register_class_Shmd_Disconnected(zend_class_entry *clas
 	return class_entry;
 }
 
+static zend_class_entry *register_class_Shmd_TimedOut(zend_class_entry *class_entry_Shmd_Exception)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Shmd", "TimedOut", class_Shmd_TimedOut_methods);
+	class_entry = zend_register_internal_class_ex(&ce, class_entry_Shmd_Exception);
+	class_entry->ce_flags |= ZEND_ACC_FINAL;
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_OwnerDied(zend_class_entry *class_entry_Shmd_Exception)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Shmd", "OwnerDied", class_Shmd_OwnerDied_methods);
+	class_entry = zend_register_internal_class_ex(&ce, class_entry_Shmd_Exception);
+	class_entry->ce_flags |= ZEND_ACC_FINAL;
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_Deadlock(zend_class_entry *class_entry_Shmd_Exception)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Shmd", "Deadlock", class_Shmd_Deadlock_methods);
+	class_entry = zend_register_internal_class_ex(&ce, class_entry_Shmd_Exception);
+	class_entry->ce_flags |= ZEND_ACC_FINAL;
+
+	return class_entry;
+}
+
 static zend_class_entry *register_class_Shmd_NotWritable(zend_class_entry *class_entry_Shmd_Exception)
 {
 	zend_class_entry ce, *class_entry;
@@ -1169,6 +1290,23 @@ static zend_class_entry *register_class_Shmd_Segment(void)
 	INIT_NS_CLASS_ENTRY(ce, "Shmd", "Segment", class_Shmd_Segment_methods);
 	class_entry = zend_register_internal_class_ex(&ce, NULL);
 	class_entry->ce_flags |= ZEND_ACC_FINAL|ZEND_ACC_NO_DYNAMIC_PROPERTIES|ZEND_ACC_NOT_SERIALIZABLE;
+
+	return class_entry;
+}
+
+static zend_class_entry *register_class_Shmd_Lock(void)
+{
+	zend_class_entry ce, *class_entry;
+
+	INIT_NS_CLASS_ENTRY(ce, "Shmd", "Lock", class_Shmd_Lock_methods);
+	class_entry = zend_register_internal_class_ex(&ce, NULL);
+	class_entry->ce_flags |= ZEND_ACC_FINAL|ZEND_ACC_NO_DYNAMIC_PROPERTIES|ZEND_ACC_NOT_SERIALIZABLE;
+
+	zval property_ownerDied_default_value;
+	ZVAL_UNDEF(&property_ownerDied_default_value);
+	zend_string *property_ownerDied_name = zend_string_init("ownerDied", sizeof("ownerDied") - 1, 1);
+	zend_declare_typed_property(class_entry, property_ownerDied_name, &property_ownerDied_default_value, ZEND_ACC_PUBLIC|ZEND_ACC_READONLY, NULL, (zend_type) ZEND_TYPE_INIT_MASK(MAY_BE_BOOL));
+	zend_string_release(property_ownerDied_name);
 
 	return class_entry;
 }

@@ -8,7 +8,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <time.h>
 
 static zend_class_entry *watch_ce, *event_ce;
 static zend_object_handlers watch_handlers;
@@ -71,22 +70,6 @@ static void event_object(zval *out, const shmd_event *event) {
     }
 }
 
-static int64_t now_usec(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
-/* Runs what a signal has asked for: its handlers in PHP, or the end of the script's time. False when that threw. */
-static bool run_interrupts(void) {
-    if (zend_atomic_bool_load_ex(&EG(vm_interrupt))) {
-        zend_atomic_bool_store_ex(&EG(vm_interrupt), false);
-        if (zend_atomic_bool_load_ex(&EG(timed_out))) zend_timeout();
-        if (zend_interrupt_function) zend_interrupt_function(EG(current_execute_data));
-    }
-    return !EG(exception);
-}
-
 /* As poll(2) of one descriptor, but a signal that came just before is not missed either: -EINTR. */
 static int poll_or_signal(struct pollfd *descriptor, const struct timespec *timeout) {
     sigset_t all, before;
@@ -108,20 +91,20 @@ static bool wait_readable(watch_object *self, int64_t deadline) {
     for (;;) {
         struct timespec left, *timeout = NULL;
         if (deadline >= 0) {
-            int64_t usec = MAX(deadline - now_usec(), 0);
+            int64_t usec = MAX(deadline - php_shmd_now_usec(), 0);
             left = (struct timespec){.tv_sec = usec / 1000000, .tv_nsec = usec % 1000000 * 1000};
             timeout = &left;
         }
         int result = poll_or_signal(&descriptor, timeout);
         if (result >= 0 || result != -EINTR) return true;
-        if (!run_interrupts() || self->doomed) return false;
+        if (!php_shmd_run_interrupts() || self->doomed) return false;
     }
 }
 
 /* The next event, null when none comes in time. */
 static void next_event(watch_object *self, zend_long timeout_usec, zval *out) {
     const shmd_event *event = NULL;
-    int64_t deadline = timeout_usec < 0 ? -1 : now_usec() + timeout_usec;
+    int64_t deadline = timeout_usec < 0 ? -1 : php_shmd_now_usec() + timeout_usec;
     ZVAL_NULL(out);
     if (self->waiting) {
         php_shmd_throw(php_shmd_exception_ce, EBUSY, "the watch is waiting for an event already");
@@ -132,7 +115,7 @@ static void next_event(watch_object *self, zend_long timeout_usec, zval *out) {
     self->waiting = true;
     int code = shmd_watch_next(self->watch, 0, &event);
     bool going_on = true;
-    while (code == -ETIMEDOUT && (deadline < 0 || now_usec() < deadline)) {
+    while (code == -ETIMEDOUT && (deadline < 0 || php_shmd_now_usec() < deadline)) {
         if (!(going_on = wait_readable(self, deadline))) break;
         code = shmd_watch_next(self->watch, 0, &event);
     }

@@ -10,7 +10,7 @@ $daemon = new Daemon;
 $client = new Client($daemon->socket);
 $segment = $client->create("s", 5);
 $watch = $client->watch();
-$objects = [$client, $segment, $segment->info(), $watch, $watch->nextEvent(), new NewSegment("n", 1), AclEntry::user(1, Access::Read)];
+$objects = [$client, $segment, $segment->info(), $watch, $watch->nextEvent(), new NewSegment("n", 1), AclEntry::user(1, Access::Read), $segment->lock()];
 foreach ($objects as $object) {
     echo "-- ", get_class($object), "\n";
     if (!$object instanceof Shmd\SegmentInfo && !$object instanceof Shmd\Event && !$object instanceof AclEntry) {
@@ -21,7 +21,7 @@ foreach ($objects as $object) {
     var_dump((new ReflectionClass($object))->isFinal());
 }
 echo "-- made without a constructor\n";
-foreach (["Client", "Segment", "SegmentInfo", "NewSegment", "AclEntry", "Watch", "Event"] as $class) {
+foreach (["Client", "Segment", "Lock", "SegmentInfo", "NewSegment", "AclEntry", "Watch", "Event"] as $class) {
     echo thrown(fn() => (new ReflectionClass("Shmd\\$class"))->newInstanceWithoutConstructor()), "\n";
 }
 echo "-- read-only\n";
@@ -94,9 +94,16 @@ Exception: Serialization of 'Shmd\AclEntry' is not allowed
 Error: Cannot create dynamic property Shmd\AclEntry::$nothing
 Error: Call to private Shmd\AclEntry::__construct() from global scope
 bool(true)
+-- Shmd\Lock
+Error: Trying to clone an uncloneable object of class Shmd\Lock
+Exception: Serialization of 'Shmd\Lock' is not allowed
+Error: Cannot create dynamic property Shmd\Lock::$nothing
+Error: Call to private Shmd\Lock::__construct() from global scope
+bool(true)
 -- made without a constructor
 ReflectionException: Class Shmd\Client is an internal class marked as final that cannot be instantiated without invoking its constructor
 ReflectionException: Class Shmd\Segment is an internal class marked as final that cannot be instantiated without invoking its constructor
+ReflectionException: Class Shmd\Lock is an internal class marked as final that cannot be instantiated without invoking its constructor
 nothing thrown
 ReflectionException: Class Shmd\NewSegment is an internal class marked as final that cannot be instantiated without invoking its constructor
 nothing thrown

@@ -23,9 +23,11 @@ eval("use Shmd\\{Access, AclEntry, Client, CreateMode, Lifetime, NewSegment};\n"
 var_dump($table);
 ?>
 --EXPECTF--
-int(5)
+int(7)
 hello
 100200
+
+3
 
 [%s] bytes is limited to 67108864
 
