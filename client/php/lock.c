@@ -1,6 +1,6 @@
 /*
- * Lock, and what gives one: a segment's mutex, its readers-writer lock, and write sections. The object gives back what it holds
- * when it is freed, which Zend also does when a fatal error ends the request, other than calling destructors.
+ * Lock, and what gives one: a segment's mutex, its readers-writer lock, and write sections. The object gives back what it
+ * holds when it is freed, which Zend also does when a fatal error ends the request, other than calling destructors.
  */
 #include "php_shmd.h"
 
@@ -40,8 +40,8 @@ static zend_object *lock_create(zend_class_entry *ce) {
     return &self->std;
 }
 
-/* A fatal error may have come anywhere in a write section, and left the content half written. Nobody gives that back: the end
- * of the grant does, and tells the next one. */
+/* A fatal error may have come anywhere in a write section, and left the content half written. Nobody gives that back: the
+ * end of the grant does, and tells the next one. */
 static bool abandoned(php_shmd_lock_kind kind) {
     return kind == PHP_SHMD_WRITE_SECTION && CG(unclean_shutdown);
 }

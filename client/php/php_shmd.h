@@ -1,9 +1,8 @@
 /*
  * What the files of the extension share. Each holds one idea: shmd.c the module, its settings and phpinfo(); connection.c
- * the connections of the process; client.c, many.c, attributes.c, create.c, segment.c, lock.c, watch.c, info.c the classes;
- * sync.c what a Segment's sync area gives beside locks; wait.c how waits let signals through;
- * errors.c the exceptions; enums.c, keys.c, lists.c the values between PHP and libshmd; shmop.c PHP's own shmop on top of
- * shmd.
+ * the connections of the process; client.c, many.c, attributes.c, create.c, segment.c, sync.c, lock.c, watch.c, info.c the
+ * classes; wait.c how waits let signals through; errors.c the exceptions; enums.c, keys.c, lists.c the values between PHP
+ * and libshmd; shmop.c PHP's own shmop on top of shmd.
  *
  * A function that can fail returns false or NULL with an exception thrown, unless it says otherwise.
  */
@@ -206,10 +205,11 @@ int64_t php_shmd_now_usec(void);
 /* A call of libshmd that waits, at most this long. -ETIMEDOUT: to be called again. */
 typedef int (*php_shmd_attempt)(shmd_segment *segment, int64_t timeout_usec, void *context);
 /*
- * Waits with signal handlers running meanwhile: they may also close the segment. Returns what the attempt did, or a negative
- * number with the exception thrown. deadlock: only this segment itself could end the wait.
+ * Waits with signal handlers running meanwhile: they may also close the segment. Returns what the attempt did, or a
+ * negative number with the exception thrown. deadlock: only this segment itself could end the wait.
  */
-int php_shmd_wait(php_shmd_segment *self, zend_long timeout_usec, bool deadlock, php_shmd_attempt attempt, void *context);
+int php_shmd_wait(php_shmd_segment *self, zend_long timeout_usec, bool deadlock, php_shmd_attempt attempt,
+                  void *context);
 
 /* ---- client.c ---- */
 

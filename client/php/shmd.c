@@ -11,6 +11,8 @@
 
 #include <errno.h>
 
+#include "enums_arginfo.h"
+#include "errors_arginfo.h"
 #include "shmd_arginfo.h"
 
 ZEND_DECLARE_MODULE_GLOBALS(shmd)

@@ -1,8 +1,8 @@
 <?php
 
 /**
- * What the extension gives to PHP: the source of shmd_arginfo.h, and the reference for readers. Run ./generate_arginfo
- * after a change.
+ * What the extension gives to PHP, beside enums.stub.php and errors.stub.php: the source of shmd_arginfo.h, and the
+ * reference for readers. Run ./generate_arginfo after a change.
  *
  * A key is a text, or an integer for the System V key of that number. Sizes are bytes, times microseconds: those that
  * name a moment are of CLOCK_REALTIME since 1970. What takes both a key and an id wants exactly one of them.
@@ -13,171 +13,6 @@
  */
 
 namespace Shmd;
-
-/** What is granted. Write allows reading too. The kernel enforces it. */
-enum Access: string
-{
-    case Read = "read";
-    case Write = "write";
-}
-
-/** New fails when the key is taken, Any opens that segment. */
-enum CreateMode: string
-{
-    case New = "new";
-    case Any = "any";
-}
-
-/** How much of the memory is there after create(): all of it reserved; also zeroed already; nothing yet. */
-enum Reserve: string
-{
-    case Allocate = "allocate";
-    case Populate = "populate";
-    case Lazy = "lazy";
-}
-
-/**
- * How long a segment lasts: until it is deleted; until the last grant ends; until the process that created it is gone;
- * until its lease runs out.
- */
-enum Lifetime: string
-{
-    case Persistent = "persistent";
-    case Attached = "attached";
-    case Creator = "creator";
-    case Lease = "lease";
-}
-
-/**
- * Pages of which memory is made: the usual ones; huge ones where the kernel finds them; huge ones alone, from the pool
- * that the administrator has set aside.
- */
-enum HugePages: string
-{
-    case None = "none";
-    case Transparent = "transparent";
-    case Huge2M = "huge2M";
-    case Huge1G = "huge1G";
-}
-
-/** Staged: not yet published. Live: open to all whom its mode allows. Deleted: its key is gone. */
-enum State: string
-{
-    case Staged = "staged";
-    case Live = "live";
-    case Deleted = "deleted";
-}
-
-/**
- * What happened. Present: it was there already. Ready: all that were there have been told. Lost: this watch was read too
- * slowly and events are left out; what is there now follows as Present, and Ready.
- */
-enum EventKind: string
-{
-    case Present = "present";
-    case Ready = "ready";
-    case Created = "created";
-    case Published = "published";
-    case Replaced = "replaced";
-    case Sealed = "sealed";
-    case Resized = "resized";
-    case Changed = "changed";
-    case Attached = "attached";
-    case Detached = "detached";
-    case Deleted = "deleted";
-    case Expired = "expired";
-    case Evicted = "evicted";
-    case Lost = "lost";
-}
-
-/**
- * What the service refused, or what kept a request from reaching it. The code is an errno value, positive.
- *
- * @strict-properties
- */
-class Exception extends \RuntimeException
-{
-    protected string $name = "";
-    protected array $parameters = [];
-
-    /** The Varlink error, such as "io.shmd.Segments.NoSuchSegment"; "" when it arose in this process. */
-    public function getName(): string {}
-
-    /** The Varlink error's parameters, by name. */
-    public function getParameters(): array {}
-}
-
-/** No segment has this key or id. */
-final class NoSuchSegment extends Exception {}
-
-/** The key is taken. */
-final class SegmentExists extends Exception {}
-
-/** The existing segment is smaller than asked for. */
-final class SizeMismatch extends Exception {}
-
-/** Not a key: 1 to 255 bytes of A-Z a-z 0-9 . _ : / @ + = -, the first one a letter or a digit. */
-final class InvalidKey extends Exception {}
-
-/** The service takes no such value; the parameter "parameter" tells which. */
-final class InvalidParameter extends Exception {}
-
-/** The segment's owner and mode do not allow this, or the socket's do not. */
-final class PermissionDenied extends Exception {}
-
-/** A limit on the resource that the parameter "resource" names is reached. */
-final class QuotaExceeded extends Exception {}
-
-/** The machine has not this much memory to give. */
-final class OutOfMemory extends Exception {}
-
-/** The content is immutable. */
-final class SegmentSealed extends Exception {}
-
-/** The segment can still be written. */
-final class NotSealed extends Exception {}
-
-/** The segment was created so that it can never be sealed. */
-final class NotSealable extends Exception {}
-
-/** Somebody has it open for writing, or at all; the parameter "holders" tells who. */
-final class SegmentBusy extends Exception {}
-
-/** The segment has no lease. */
-final class NoLease extends Exception {}
-
-/** The segment cannot grow so far. */
-final class CapacityExceeded extends Exception {}
-
-/** No huge pages, or no such NUMA binding; the parameter "setting" tells what decides that. */
-final class PlacementUnavailable extends Exception {}
-
-/** The daemon makes no new segments. */
-final class Draining extends Exception {}
-
-/** No daemon answers at the socket. */
-final class ConnectionFailed extends Exception {}
-
-/**
- * The daemon went away before it answered: the request may or may not have been carried out. Or the grant that was asked
- * for ended with it.
- */
-final class Disconnected extends Exception {}
-
-/** What was waited for has not come in this time. */
-final class TimedOut extends Exception {}
-
-/** A writer has died in its write section, and nobody has called the content consistent since. */
-final class OwnerDied extends Exception {}
-
-/** This segment itself holds what it would wait for. */
-final class Deadlock extends Exception {}
-
-/** The segment was opened for reading. */
-final class NotWritable extends Exception {}
-
-/** The segment or watch has been closed. */
-final class Closed extends Exception {}
 
 /**
  * Access beyond what the mode allows, for a user or a group.
@@ -469,23 +304,23 @@ final class Segment
     public function isClosed(): bool {}
 
     /**
-     * Takes the segment's mutex. Segments have one each, beside their memory; it excludes all processes, in any language, that
-     * take it too, and nobody else.
+     * Takes the segment's mutex. Segments have one each, beside their memory; it excludes all processes, in any
+     * language, that take it too, and nobody else.
      *
-     * A lock is not recursive, and held by this object: another Segment of the same key waits for it. It ends with the Lock
-     * object, at the latest with the request; should the process be killed, the daemon gives it back, and the next holder is
-     * told. A child of fork holds none of its parent's and can take none with an object that it inherited.
+     * A lock is not recursive, and held by this object: another Segment of the same key waits for it. It ends with the
+     * Lock object, at the latest with the request; should the process be killed, the daemon gives it back, and the next
+     * holder is told. A child of fork holds none of its parent's and can take none with an object that it inherited.
      *
      * For lock(), readLock(), writeLock(), beginWrite() and what calls a function:
-     * timeoutUsec: -1 waits without an end, 0 not at all; TimedOut afterwards. With pcntl_async_signals() signal handlers run
-     * while it waits.
+     * timeoutUsec: -1 waits without an end, 0 not at all; TimedOut afterwards. With pcntl_async_signals() signal
+     * handlers run while it waits.
      * Needs a segment that is open for writing: NotWritable. Deadlock: this object holds it already.
      */
     public function lock(int $timeoutUsec = -1): Lock {}
 
     /**
-     * Takes the segment's readers-writer lock for reading, as up to 896 may at a time. A writer that waits keeps new readers out,
-     * so who takes it twice may wait for itself. It has nothing to do with the mutex.
+     * Takes the segment's readers-writer lock for reading, as up to 896 may at a time. A writer that waits keeps new
+     * readers out, so who takes it twice may wait for itself. It has nothing to do with the mutex.
      */
     public function readLock(int $timeoutUsec = -1): Lock {}
 
@@ -496,23 +331,23 @@ final class Segment
     public function synchronized(callable $function, int $timeoutUsec = -1): mixed {}
 
     /**
-     * Begins a write section: takes the mutex, and keeps snapshots from being taken until unlock(). A request that a fatal error
-     * ends in a write section counts as one that died there.
+     * Begins a write section: takes the mutex, and keeps snapshots from being taken until unlock(). A request that a
+     * fatal error ends in a write section counts as one that died there.
      */
     public function beginWrite(int $timeoutUsec = -1): Lock {}
 
     /**
-     * Calls function(Lock $lock) in a write section, and returns what it returns. When it throws, the section ends too, with
-     * what has been written by then.
+     * Calls function(Lock $lock) in a write section, and returns what it returns. When it throws, the section ends too,
+     * with what has been written by then.
      */
     public function writeSection(callable $function, int $timeoutUsec = -1): mixed {}
 
     /**
-     * As read(), but as it was between two write sections. Takes no lock, keeps no writer waiting, and works on what is open for
-     * reading.
+     * As read(), but as it was between two write sections. Takes no lock, keeps no writer waiting, and works on what is
+     * open for reading.
      *
-     * TimedOut: somebody was writing all the time. OwnerDied: a writer died in its section; it lasts until a section has ended
-     * in which Lock::makeConsistent() was called.
+     * TimedOut: somebody was writing all the time. OwnerDied: a writer died in its section; it lasts until a section
+     * has ended in which Lock::makeConsistent() was called.
      */
     public function snapshot(int $offset = 0, ?int $length = null, int $timeoutUsec = -1): string {}
 
@@ -520,23 +355,23 @@ final class Segment
     public function version(): int {}
 
     /**
-     * Adds 1 to the version, wakes all who wait for it, and returns it. What was written before is seen by who is woken. Needs a
-     * segment that is open for writing.
+     * Adds 1 to the version, wakes all who wait for it, and returns it. What was written before is seen by who is
+     * woken. Needs a segment that is open for writing.
      */
     public function notify(): int {}
 
     /**
-     * Waits for a version above after, and returns the one there is then. after: null: the version at the time of the call; what
-     * came before it may be missed.
+     * Waits for a version above after, and returns the one there is then. after: null: the version at the time of the
+     * call; what came before it may be missed.
      *
      * timeoutUsec: as for lock().
      */
     public function wait(?int $after = null, int $timeoutUsec = -1): int {}
 
     /**
-     * A stream for stream_select() and event loops, readable when notify() was called since it was made or last read. Whenever
-     * it is, read eight bytes from it, whatever they are, and look at version(). It does not block: fread() gives "" when there
-     * was nothing. All streams of one object are the same: what one reads, the others miss.
+     * A stream for stream_select() and event loops, readable when notify() was called since it was made or last read.
+     * Whenever it is, read eight bytes from it, whatever they are, and look at version(). It does not block: fread()
+     * gives "" when there was nothing. All streams of one object are the same: what one reads, the others miss.
      *
      * @return resource
      */
@@ -544,7 +379,8 @@ final class Segment
 }
 
 /**
- * A lock that is held, or a write section. Ends with unlock(), when nothing refers to it any more, and when its segment is closed.
+ * A lock that is held, or a write section. Ends with unlock(), when nothing refers to it any more, and when its segment
+ * is closed.
  *
  * @strict-properties
  * @not-serializable
@@ -552,14 +388,17 @@ final class Segment
 final class Lock
 {
     /**
-     * Whether, when this was taken, a previous holder had died with the lock: what it protects may be half changed. Repair that
-     * and call makeConsistent(); until somebody does, every next holder finds this true.
+     * Whether, when this was taken, a previous holder had died with the lock: what it protects may be half changed.
+     * Repair that and call makeConsistent(); until somebody does, every next holder finds this true.
      */
     public readonly bool $ownerDied;
 
     private function __construct() {}
 
-    /** Says that what is protected is whole again: by all locks that the segment's object holds, but for those for reading. */
+    /**
+     * Says that what is protected is whole again: by all locks that the segment's object holds, but for those for
+     * reading.
+     */
     public function makeConsistent(): void {}
 
     /** Gives the lock back. The second time it does nothing. */

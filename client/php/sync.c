@@ -5,8 +5,8 @@
 #include <fcntl.h>
 
 /* Sets self, or leaves the method with the exception thrown. */
-#define OPENED(self)                                                         \
-    php_shmd_segment *self = php_shmd_segment_opened(Z_OBJ_P(ZEND_THIS));    \
+#define OPENED(self)                                                      \
+    php_shmd_segment *self = php_shmd_segment_opened(Z_OBJ_P(ZEND_THIS)); \
     if (!self) RETURN_THROWS()
 
 /* ---- Snapshots ---- */

@@ -1,6 +1,6 @@
 /*
- * Waiting in slices, so that signal handlers run meanwhile. libshmd goes on after a signal, and asks the daemon whether the
- * holders of locks are still there when one call has waited for a second: no slice is that long, so it is done here.
+ * Waiting in slices, so that signal handlers run meanwhile. libshmd goes on after a signal, and asks the daemon whether
+ * the holders of locks are still there when one call has waited for a second: no slice is that long, so it is done here.
  */
 #include "php_shmd.h"
 
@@ -48,7 +48,7 @@ static bool ask_daemon(const php_shmd_segment *self, watchfulness *watch, int64_
     if (code >= 0) {
         watch->away_since = -1;
     } else if (*shmd_last_error()->name) {
-        /* It does not know the grant, on the connection that the client has now. libshmd knows why, and whether that is the end. */
+        /* It does not know the grant, on the connection that the client has now. libshmd knows whether that is the end. */
         watch->slice = LONG_SLICE_USEC;
     } else if (watch->away_since < 0) {
         watch->away_since = now;
@@ -59,7 +59,8 @@ static bool ask_daemon(const php_shmd_segment *self, watchfulness *watch, int64_
     return true;
 }
 
-int php_shmd_wait(php_shmd_segment *self, zend_long timeout_usec, bool deadlock, php_shmd_attempt attempt, void *context) {
+int php_shmd_wait(php_shmd_segment *self, zend_long timeout_usec, bool deadlock, php_shmd_attempt attempt,
+                  void *context) {
     int64_t now = php_shmd_now_usec(), deadline = now + timeout_usec;
     watchfulness watch = {.asked = now, .away_since = -1, .slice = SLICE_USEC};
     for (;; now = php_shmd_now_usec()) {
