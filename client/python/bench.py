@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Measures the Python client beside multiprocessing.shared_memory, in the same run and in turns with it.
+"""Measures the Python client beside multiprocessing.shared_memory and multiprocessing.Lock, in the same run and in turns with
+them.
 
 Prints a JSON object a line: {"case", "language", "median_us"} for times, {"case", "language", "ratio"} of ours to the
 standard library's. Times say as much about the machine as about shmd; the ratios are what counts. Needs a running daemon.
@@ -8,6 +9,7 @@ standard library's. Times say as much about the machine as about shmd; the ratio
 import argparse
 import inspect
 import json
+import multiprocessing
 import random
 import statistics
 import sys
@@ -19,6 +21,8 @@ import shmd
 LANGUAGE = "python"
 # Without the resource tracker where that can be said, since 3.13: it is no part of opening.
 UNTRACKED = {"track": False} if "track" in inspect.signature(shared_memory.SharedMemory).parameters else {}
+
+LOCKS = 1000
 
 
 def measure(cases, rounds, block):
@@ -80,6 +84,27 @@ def creating(client, rounds):
     return measure({"shmd": shmd_creates, "standard library": standard_creates}, rounds, 20)
 
 
+def locking(client, rounds):
+    theirs = multiprocessing.Lock()
+    ours = client.create(None, 8)
+    ours.delete()
+
+    def shmd_locks():
+        for _ in range(LOCKS):
+            with ours.lock():
+                pass
+
+    def standard_locks():
+        for _ in range(LOCKS):
+            with theirs:
+                pass
+
+    try:
+        return measure({"shmd": shmd_locks, "standard library": standard_locks}, rounds, 5)
+    finally:
+        ours.close()
+
+
 def data(client, size, rounds):
     import numpy
 
@@ -112,6 +137,10 @@ def main():
     with shmd.Client(given.socket) as client:
         tell("open, map, close", opening(client, given.rounds))
         tell("create, map, close, delete", creating(client, given.rounds))
+        try:
+            tell(f"lock, unlock {LOCKS} times", locking(client, given.rounds))
+        except shmd.Error as error:  # without its C part
+            print(error, file=sys.stderr)
         try:
             for case, medians in data(client, given.size, given.rounds):
                 tell(f"{case} {given.size} bytes", medians)

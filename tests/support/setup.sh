@@ -30,7 +30,7 @@ test_packages=(doctest-dev libbenchmark-dev binutils make procps
                bash-completion zsh fish                            # completions
                postgresql stress-ng perl python3                   # programs with System V shared memory
                php8.2-cli php8.2-dev php8.2-fpm libfcgi-bin php-parser ucf
-               python3-venv libjansson-dev golang-github-varlink-go-dev)  # clients and their conformance
+               python3-venv python3-dev libjansson-dev golang-github-varlink-go-dev)  # clients and their conformance
 # Where a language is installed in another way, Debian's is not needed.
 command -v go >/dev/null || test_packages+=(golang-go)
 command -v cargo >/dev/null || test_packages+=(cargo-web rustc-web rust-web-clippy rustfmt-web)  # newer than rustc

@@ -21,6 +21,7 @@ from ._decode import AclEntry, Event, SegmentInfo
 from ._errors import (
     CapacityExceeded,
     Closed,
+    Deadlock,
     Disconnected,
     Draining,
     Error,
@@ -33,10 +34,12 @@ from ._errors import (
     NoLease,
     NoSuchProcess,
     NoSuchSegment,
+    NotHeld,
     NotSealable,
     NotSealed,
     NotSupported,
     OutOfMemory,
+    OwnerDied,
     PermissionDenied,
     PlacementUnavailable,
     ProtocolError,
@@ -46,7 +49,10 @@ from ._errors import (
     SegmentExists,
     SegmentSealed,
     SizeMismatch,
+    TimedOut,
 )
+from ._locks import Lock
+from ._notifications import Notifications
 from ._options import NewSegment, sysv_key
 from ._segment import Segment
 from ._shareable_list import ShareableList
@@ -61,6 +67,7 @@ __all__ = [
     "CapacityExceeded",
     "Client",
     "Closed",
+    "Deadlock",
     "Disconnected",
     "Draining",
     "Error",
@@ -70,15 +77,19 @@ __all__ = [
     "InvalidConfiguration",
     "InvalidKey",
     "InvalidParameter",
+    "Lock",
     "NewSegment",
     "NoDaemon",
     "NoLease",
     "NoSuchProcess",
     "NoSuchSegment",
+    "NotHeld",
     "NotSealable",
     "NotSealed",
     "NotSupported",
+    "Notifications",
     "OutOfMemory",
+    "OwnerDied",
     "PermissionDenied",
     "PlacementUnavailable",
     "ProtocolError",
@@ -92,6 +103,7 @@ __all__ = [
     "ShareableList",
     "SharedMemory",
     "SizeMismatch",
+    "TimedOut",
     "Watch",
     "sysv_key",
 ]

@@ -1,16 +1,21 @@
-"""Waits and watches for asyncio. Their sockets are read when the event loop says that something has come; calls to the
-daemon, which are short but may have to wait for others, are made in a thread."""
+"""Waits, watches and locks for asyncio. Sockets are read when the event loop says that something has come; calls to the daemon,
+which are short but may have to wait for others, are made in a thread. Who waits for a lock has a thread of its own: those of an
+executor could all be taken by such, and its holder need one."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
+import threading
 import time
-from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Dict, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Dict, Optional, TypeVar, Union
 
 from . import _decode, _options
 from ._connection import SEGMENTS, Connection
 from ._decode import Access, Event
-from ._errors import Closed, Disconnected, NoSuchSegment
+from ._errors import Closed, Disconnected, NoSuchSegment, TimedOut
+from ._locks import VERSION, Lock, Synchronized, limit
 from ._watch import TRIED
 
 if TYPE_CHECKING:
@@ -69,6 +74,77 @@ async def open_async(client: "Client", key: _options.Key, access: Access, wait: 
             lost += 1
             if lost > MAX_LOST_WAITS:
                 raise
+
+
+# How long a thread goes on for a task that was cancelled, at most.
+PATIENCE_USEC = 1_000_000
+
+
+def _take_for(lock: Lock, wanted: Callable[[], bool]) -> bool:
+    """In a thread: takes the lock, as long as that is wanted."""
+    end = time.monotonic_ns() // 1000 + lock._timeout_usec
+    while True:
+        left = PATIENCE_USEC
+        if lock._timeout_usec >= 0:
+            left = min(left, max(0, end - time.monotonic_ns() // 1000))
+        if lock._take(left, False):
+            return True
+        if left < PATIENCE_USEC or not wanted():
+            return False
+        lock._segment._recover_locks()
+
+
+async def acquire(lock: Lock) -> None:
+    """For `async with`. It is no thread's lock: tasks take turns in one."""
+    if lock._take(0, False):
+        return
+    loop = asyncio.get_running_loop()
+    taken: "asyncio.Future[bool]" = loop.create_future()
+
+    def settle(outcome: Union[bool, BaseException]) -> None:
+        if taken.done():
+            if outcome is True:
+                lock.release()
+        elif isinstance(outcome, BaseException):
+            taken.set_exception(outcome)
+        else:
+            taken.set_result(outcome)
+
+    def work() -> None:
+        outcome: Union[bool, BaseException]
+        try:
+            outcome = _take_for(lock, lambda: not taken.done())
+        except BaseException as error:
+            outcome = error
+        try:
+            loop.call_soon_threadsafe(settle, outcome)
+        except RuntimeError:  # the loop is closed
+            if outcome is True:
+                lock.release()
+
+    threading.Thread(target=work, name="shmd.Lock", daemon=True).start()
+    try:
+        if not await taken:
+            lock._segment._sync_error(-errno.ETIMEDOUT, lock._kind)
+    except asyncio.CancelledError:
+        if taken.done() and not taken.cancelled() and taken.exception() is None and taken.result():
+            lock.release()
+        raise
+
+
+async def wait(segment: Synchronized, after: Optional[int], timeout: Optional[_options.Seconds]) -> int:
+    usec = limit(timeout)
+    if segment._area is None:
+        await _in_thread(segment._open_area, VERSION)
+    if after is None:
+        after = segment.version
+    with contextlib.suppress(TimedOut):
+        return segment.wait(after, 0)
+    with segment.notifications(after) as notifications:
+        try:
+            return await asyncio.wait_for(notifications.__anext__(), None if usec < 0 else usec / 1e6)
+        except asyncio.TimeoutError:
+            segment._sync_error(-errno.ETIMEDOUT, VERSION)
 
 
 class AsyncWatch:

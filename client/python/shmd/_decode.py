@@ -293,6 +293,11 @@ def resumed(parameters: Mapping[str, Any]) -> Tuple[int, ...]:
     return _list(_attachment)(parameters["attachments"], "attachments")
 
 
+def sync_area(parameters: Mapping[str, Any]) -> int:
+    """The descriptor's index."""
+    return _integer(0, 252)(parameters.get("fileDescriptor"), "fileDescriptor")
+
+
 def raw(parameters: Dict[str, Any]) -> Dict[str, Any]:
     return parameters
 

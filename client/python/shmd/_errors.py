@@ -191,6 +191,30 @@ class ReadOnly(Error, TypeError):
     code = errno.EROFS
 
 
+class TimedOut(Error, TimeoutError):
+    """The time to wait for a lock, a version or a snapshot is over."""
+
+    code = errno.ETIMEDOUT
+
+
+class OwnerDied(Error):
+    """A writer died in its write section, and nobody has repaired the content since."""
+
+    code = errno.EOWNERDEAD
+
+
+class NotHeld(Error, RuntimeError):
+    """The lock is not held by this segment, or not any more."""
+
+    code = errno.EPERM
+
+
+class Deadlock(Error, RuntimeError):
+    """This thread holds the lock already, and would wait for itself."""
+
+    code = errno.EDEADLK
+
+
 _SEGMENTS = "io.shmd.Segments."
 _CONTROL = "io.shmd.Control."
 _SERVICE = "org.varlink.service."

@@ -15,8 +15,8 @@ from ._buffer import address_of
 from ._decode import Access, Nonsense, SegmentInfo
 from ._errors import Error
 
-_F_GET_SEALS = 1034
-_F_SEAL_SHRINK = 2
+F_GET_SEALS = 1034
+F_SEAL_SHRINK = 2
 _MADV_HUGEPAGE = 14
 _MAP_FIXED = 0x10
 _MAP_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)
@@ -37,10 +37,10 @@ def _size_of(descriptor: int, info: SegmentInfo) -> int:
     if info.size_bytes > info.capacity_bytes or not fits:
         raise Nonsense(f"it tells of {info.size_bytes} of {info.capacity_bytes} bytes and passes memory of {status.st_size}")
     try:
-        seals = fcntl.fcntl(descriptor, _F_GET_SEALS)
+        seals = fcntl.fcntl(descriptor, F_GET_SEALS)
     except OSError:
         seals = 0
-    if not seals & _F_SEAL_SHRINK:
+    if not seals & F_SEAL_SHRINK:
         raise Nonsense("its memory may shrink")
     return status.st_size
 

@@ -29,6 +29,7 @@ from ._buffer import NATIVE, Exporter, closed_type
 from ._connection import SEGMENTS, Connection
 from ._decode import Access, AclEntry, Lifetime, SegmentInfo
 from ._errors import Closed, Disconnected, Error, Inherited, ProtocolError, ReadOnly, Unsent
+from ._locks import Synchronized
 from ._memory import bury, map_memory
 from ._wire import Descriptors
 
@@ -87,7 +88,7 @@ def map_grant(connection: Connection, granted: _decode.Grant, descriptors: Descr
     return Segment(HeldGrant(connection, granted.attachment), memory, granted.info, access, granted.created)
 
 
-class Segment(_Exporter):
+class Segment(Synchronized, _Exporter):
     """A segment mapped into this process. Made by Client.create() and Client.open().
 
     It has the buffer protocol: memoryview(), numpy.frombuffer(), pyarrow.py_buffer() and the like see its bytes without a
@@ -109,9 +110,11 @@ class Segment(_Exporter):
     def _abandon(self) -> None:
         """For a child after fork(2): another thread may have held the lock."""
         self._lock = threading.RLock()
+        self._area = None
 
     def _take(self, grant: HeldGrant, memory: mmap.mmap) -> None:
         self._grant = grant
+        self._place = 0, 0
         self._memory: Optional[mmap.mmap] = memory
         # The grant ends with the last view, whoever has that.
         self._end = weakref.finalize(memory, grant.release)
@@ -264,7 +267,7 @@ class Segment(_Exporter):
         """Makes the content immutable for ever, by the kernel. It is open for reading from then on.
 
         BufferError while there are views of it, numpy arrays for instance: what they show would turn read-only under them.
-        SegmentBusy while somebody else has it open for writing; it stays as it was then.
+        SegmentBusy while somebody else has it open for writing, or while this object holds a lock; it stays as it was then.
         """
         tried = f"seal {self._name()}"
         with self._lock:
@@ -282,6 +285,7 @@ class Segment(_Exporter):
 
     def _exchange(self, access: Access, tried: str) -> None:
         """Takes another grant in place of the one there is: the kernel counts every mapping that was made for writing."""
+        self._refuse_while_locked(tried)
         connection = self._connection(tried)
         granted, descriptors = connection.call(SEGMENTS + "Open", {"id": self.id, "access": access}, _decode.grant, tried)
         try:
@@ -297,6 +301,7 @@ class Segment(_Exporter):
                     os.close(spare)
         finally:
             descriptors.close()
+        self._end_area(released=True)
         self._grant.release()
         memory = other._memory
         assert memory is not None
@@ -347,11 +352,13 @@ class Segment(_Exporter):
 
     def close(self) -> None:
         """Ends this object's use of the memory, and the grant. Views of it that somebody still has, such as numpy arrays and
-        slices, stay good; the grant ends with the last of them then."""
+        slices, stay good; the grant ends with the last of them then, and so do locks that are held."""
         with self._lock:
             if self._memory is None:
                 return
-            if self._let_go() and not self._grant.release():
+            alone = self._let_go()
+            self._end_area(released=alone)
+            if alone and not self._grant.release():
                 self._grant.connection.give_back(self._grant.attachment)
             if not NATIVE and type(self) is Segment:
                 self.__class__ = _ClosedSegment

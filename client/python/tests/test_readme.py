@@ -67,5 +67,5 @@ def test_the_benchmark_gives_its_rows(daemon):
                           check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert {tuple(sorted(row)) for row in rows} == {("case", "language", "median_us"), ("case", "language", "ratio")}
-    assert len(rows) == 12
+    assert len(rows) == 15
     assert shmd.Client().list() == []

@@ -25,6 +25,30 @@ def use(client: shmd.Client) -> None:
                 break
 
 
+def use_locks(segment: shmd.Segment) -> None:
+    with segment.lock(timeout=timedelta(seconds=1)) as held:
+        died: bool = held.owner_died
+        held.make_consistent()
+    lock: shmd.Lock = segment.write_lock()
+    if lock.acquire(timeout=0.5) or lock.acquire(False):
+        lock.release()
+    with segment.read_lock(), segment.writing(math.inf):
+        copy: bytes = segment.snapshot(1, 2, timeout=3)
+    total: int = segment.read_consistent(lambda memory: memory[0] + 1)
+    version: int = segment.notify() + segment.version + segment.wait(0, timeout=1)
+    with segment.notifications(version) as notifications:
+        new: Optional[int] = notifications.next(0)
+        for version in notifications:
+            print(died, copy, total, version, new, notifications.fileno())
+
+
+async def use_async_locks(segment: shmd.Segment) -> None:
+    async with segment.lock() as held:
+        print(held.owner_died, await segment.wait_async(timeout=1) + 1)
+    async for version in segment.notifications():
+        print(version + 1)
+
+
 async def use_asyncio(client: shmd.Client) -> None:
     segment: shmd.Segment = await client.open_async("a", wait=1.5)
     async with client.watch_async() as watch:
@@ -43,6 +67,8 @@ def replace_the_standard_library() -> None:
 try:
     with shmd.Client() as a_client:
         use(a_client)
+        use_locks(a_client.open("a", "write"))
+        asyncio.run(use_async_locks(a_client.open("a", "write")))
         asyncio.run(use_asyncio(a_client))
 except shmd.SegmentExists as error:
     print(error.name, error.parameters["key"], error.errno)
