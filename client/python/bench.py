@@ -10,13 +10,18 @@ import argparse
 import inspect
 import json
 import multiprocessing
+import os
 import random
 import statistics
 import sys
 import time
 from multiprocessing import shared_memory
 
-import shmd
+# Where the package is installed it has its C part, which the one beside this file lacks.
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.sort(key=lambda each: os.path.abspath(each) == HERE)
+
+import shmd  # noqa: E402
 
 LANGUAGE = "python"
 # Without the resource tracker where that can be said, since 3.13: it is no part of opening.
