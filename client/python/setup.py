@@ -17,7 +17,7 @@ setup(
             depends=["native/sync_python.h", "native/sync_core.h", "native/sync_area.h"],
             define_macros=[("Py_LIMITED_API", "0x03090000")] if limited else [],
             py_limited_api=limited,
-            extra_compile_args=["-fvisibility=hidden"],
+            extra_compile_args=["-fvisibility=hidden", "-Werror=implicit-function-declaration"],
             optional=True,
         )
     ],

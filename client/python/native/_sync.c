@@ -70,8 +70,9 @@ static void free_stop(PyObject *capsule) { PyMem_Free(PyCapsule_GetPointer(capsu
 
 static PyObject *new_stop(PyObject *module, PyObject *none) {
     (void)module, (void)none;
-    uint32_t *stop = PyMem_Calloc(1, sizeof *stop);
+    uint32_t *stop = PyMem_Malloc(sizeof *stop);
     if (!stop) return PyErr_NoMemory();
+    *stop = 0;
     PyObject *capsule = PyCapsule_New(stop, STOP, free_stop);
     if (!capsule) PyMem_Free(stop);
     return capsule;

@@ -42,12 +42,13 @@ static PyObject *open_area(PyObject *module, PyObject *arguments) {
     if (!PyArg_ParseTuple(arguments, "iIp", &descriptor, &attachment, &writable)) return NULL;
     void *data = mmap(NULL, SHMD_SYNC_BYTES, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED, descriptor, 0);
     if (data == MAP_FAILED) return PyErr_SetFromErrno(PyExc_OSError);
-    Area *area = PyMem_Calloc(1, sizeof *area);
+    Area *area = PyMem_Malloc(sizeof *area);
     PyObject *readers = PyDict_New();
     PyObject *capsule = NULL;
     if (!area || !readers) {
         PyErr_NoMemory();
     } else {
+        memset(area, 0, sizeof *area);
         area->sync.area = data;
         area->sync.attachment = attachment;
         area->sync.writable = writable;

@@ -1,6 +1,7 @@
 /*
  * The type Lock. Who takes a lock by `with` never loses it to an exception of a signal handler: from the attempt that succeeds to
- * the end of __enter__() no Python code runs.
+ * the end of __enter__() no Python code runs. (Before 3.10 the interpreter may lose one at the end of the block, before it calls
+ * __exit__(): any lock.)
  */
 #include "sync_python.h"
 
