@@ -1,9 +1,9 @@
 // Builds the native part with node-gyp, which npm brings, after `npm install`. Without this file node-gyp would download the headers
 // of this Node.js; nearly every Node.js has them beside itself, and then nothing needs to be downloaded.
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const directory = dirname(fileURLToPath(import.meta.url));
@@ -43,10 +43,21 @@ function findHeaders() {
   });
 }
 
+/** The headers that other clients use too are packed with this one, and are copied before that from the rest of the checkout. */
+function shareHeaders() {
+  const source = process.env.SHMD_SOURCE_DIR ?? dirname(dirname(directory));
+  const headers = ["client/sync/sync_core.h", "protocol/sync_area.h"].map((header) => join(source, header));
+  if (!headers.every((header) => existsSync(header))) return;
+  mkdirSync(join(directory, "native/shared"), { recursive: true });
+  for (const header of headers) copyFileSync(header, join(directory, "native/shared", basename(header)));
+}
+
 function build() {
   const headers = findHeaders();
   // node-gyp listens to the environment more than to its arguments.
   return run(process.env.npm_config_node_gyp, "node-gyp", ["rebuild"], headers ? { npm_config_nodedir: headers } : {});
 }
 
-process.exitCode = installDependencies() || build();
+shareHeaders();
+// So that they can be packed.
+if (process.argv[2] !== "--headers") process.exitCode = installDependencies() || build();

@@ -6,7 +6,8 @@
  * A {@link Client} is one connection to the daemon, a {@link Segment} one piece of memory mapped into this process. After
  * opening, `segment.buffer` is plain memory: no call, no copy, no daemon.
  *
- * Sizes are bytes. Times are microseconds, those of day since 1970. Modes are permission bits as in chmod(2).
+ * Sizes are bytes. Times are microseconds, those of day since 1970; a `timeout` is milliseconds, as Node's own. Modes are permission
+ * bits as in chmod(2).
  *
  * Nothing here blocks the event loop. A client, a segment or a watch that waits for nothing does not keep the process alive;
  * a call that is under way does.
@@ -27,6 +28,12 @@
  *
  * @packageDocumentation
  */
+
+import type { Lock, WaitOptions, WriteSection } from "./sync.js";
+import type { ShmdError } from "./errors.js";
+
+export * from "./errors.js";
+export * from "./sync.js";
 
 /** 1 to 255 bytes of `A-Z a-z 0-9 . _ : / @ + = -`, the first one a letter or a digit. An integer is a System V key. */
 export type Key = string | number;
@@ -329,6 +336,73 @@ export class Segment implements AsyncDisposable, Disposable {
   remap(): Promise<SegmentInfo>;
 
   /**
+   * Locks the segment's mutex, which is one for all who have the segment open for writing. What it protects is their agreement.
+   * That a holder died is no failure: see {@link Lock.ownerDied}.
+   *
+   * Nobody else holding it, that is done at once. Otherwise a thread of this package waits, and keeps the process alive;
+   * who has waited for a second asks the daemon, each second, whether the holder is still there, and gets that call's error.
+   * @throws {TimeoutError} {@link ReadOnlyError} {@link ClosedError} also when the segment is closed meanwhile.
+   * {@link DisconnectedError} when the grant has ended with the daemon
+   */
+  lock(options?: WaitOptions): Promise<Lock>;
+  /** Locks the readers-writer lock, another one than the mutex, together with other readers. A writer that waits keeps new readers
+   * out. It needs the permission to write, too. @throws as {@link Segment.lock} */
+  readLock(options?: WaitOptions): Promise<Lock>;
+  /** Locks the readers-writer lock against all others. @throws as {@link Segment.lock} */
+  writeLock(options?: WaitOptions): Promise<Lock>;
+
+  /** Locks it if that can be done at once, else gives null. Needs {@link Segment.openSyncArea}, or any use of the locks before:
+   * without, it throws a {@link ShmdError} with the code ERR_SHMD_SYNC_AREA_NOT_OPEN. */
+  tryLock(): Lock | null;
+  /** The same for {@link Segment.readLock}. */
+  tryReadLock(): Lock | null;
+  /** The same for {@link Segment.writeLock}. */
+  tryWriteLock(): Lock | null;
+
+  /** Runs an action while it holds the lock; the result is the action's. Unlocks also when it fails. */
+  withLock<T>(action: (lock: Lock) => T | PromiseLike<T>, options?: WaitOptions): Promise<T>;
+  /** The same with {@link Segment.readLock}. */
+  withReadLock<T>(action: (lock: Lock) => T | PromiseLike<T>, options?: WaitOptions): Promise<T>;
+  /** The same with {@link Segment.writeLock}. */
+  withWriteLock<T>(action: (lock: Lock) => T | PromiseLike<T>, options?: WaitOptions): Promise<T>;
+
+  /**
+   * Begins a write section: what is written in it is seen by {@link Segment.snapshot} as a whole or not at all. It holds the mutex.
+   * Keep it short, since snapshots wait for its end.
+   * @throws as {@link Segment.lock}
+   */
+  beginWrite(options?: WaitOptions): Promise<WriteSection>;
+  /** Runs an action in a write section, which ends also when the action fails: what must be whole, put back before. */
+  withWriteSection<T>(action: (section: WriteSection) => T | PromiseLike<T>, options?: WaitOptions): Promise<T>;
+
+  /**
+   * A copy of some of the memory as it was between two write sections. It takes no lock, so that a segment that is open for reading
+   * will do. Default: all from offset on. The time covers also the copying of more than 256 KiB, which a thread does.
+   * @throws {OwnerDiedError} when a writer died in its section. {@link TimeoutError} also when there was always somebody writing.
+   * {@link RangeError} {@link ClosedError}
+   */
+  snapshot(options?: { offset?: number; length?: number } & WaitOptions): Promise<Buffer>;
+
+  /** How often somebody has called notify(). Needs openSyncArea(), as {@link Segment.tryLock}. Exact below 2^53. */
+  readonly version: number;
+  /** Adds 1 to the version and wakes all who wait for it, in all processes. Done before it returns when the sync area is open. The
+   * new version. @throws {ReadOnlyError} {@link ClosedError} */
+  notify(): Promise<number>;
+  /**
+   * The version, once it is higher than `after`; notifications that come close together may be one. Works with access "read". To
+   * miss nothing, look at the version, then at the memory, then wait with that version.
+   * @throws {TimeoutError} {@link ClosedError} {@link DisconnectedError}
+   */
+  waitForVersion(after: number, options?: WaitOptions): Promise<number>;
+  /** Versions as they come, higher than `after`: by default, than the one there is when the loop begins. It goes on until the
+   * loop is left; what ends it otherwise is thrown, as by waitForVersion(). */
+  notifications(options?: { after?: number; signal?: AbortSignal }): AsyncGenerator<number, never, undefined>;
+
+  /** Opens the sync area, as the first use of the locks and of the version does by itself: what is not a promise needs it before.
+   * @throws {QuotaExceededError} {@link OutOfMemoryError} {@link ClosedError} */
+  openSyncArea(): Promise<void>;
+
+  /**
    * Detaches the buffer, unmaps, and ends the grant; may be repeated. The daemon is told without waiting for it. A segment that
    * is dropped without this is closed some time after it was collected.
    *
@@ -383,124 +457,3 @@ export class Watch implements AsyncIterableIterator<WatchEvent>, AsyncDisposable
   [Symbol.asyncIterator](): this;
   [Symbol.asyncDispose](): Promise<void>;
 }
-
-/** The base of all errors of this package, but wrong arguments. */
-export class ShmdError extends Error {
-  /** An errno name, such as "ENOENT", or "ERR_SHMD_...". */
-  code: string;
-  /** The Varlink error, such as "io.shmd.Segments.NoSuchSegment"; "" when it arose here. */
-  varlinkName: string;
-  /** The Varlink error's parameters. */
-  parameters: Record<string, unknown>;
-}
-
-/** No daemon answers, or it cannot be connected to. */
-export class ConnectError extends ShmdError {}
-
-/** The daemon went away, or the grant has ended with it. */
-export class DisconnectedError extends ShmdError {
-  /** Whether the call may have been carried out. */
-  maybeDone: boolean;
-}
-
-/** The daemon's answer makes no sense. The connection is given up, and with it the grants made on it. */
-export class ProtocolError extends ShmdError {}
-
-/** The client, the segment or the watch is closed. */
-export class ClosedError extends ShmdError {}
-
-/** The segment is open for reading. */
-export class ReadOnlyError extends ShmdError {}
-
-/** The memory cannot be mapped, or not as an ArrayBuffer; code EMFILE: this process may open no more files. */
-export class MemoryError extends ShmdError {}
-
-/** The daemon refused. Errors that this version does not know are of this very class. */
-export class RemoteError extends ShmdError {}
-
-/** No segment has this key or id, or the time to wait is over. */
-export class NoSuchSegmentError extends RemoteError {
-  declare parameters: { key?: string; id?: number };
-}
-/** The key is taken. */
-export class SegmentExistsError extends RemoteError {
-  declare parameters: { key: string };
-}
-/** The existing segment is smaller than asked for: it has this size. */
-export class SizeMismatchError extends RemoteError {
-  declare parameters: { sizeBytes: number };
-}
-/** The key does not follow the grammar. */
-export class InvalidKeyError extends RemoteError {
-  declare parameters: { key: string };
-}
-/** A limit is reached: bytes, stagedBytes, segments, attachments, connections, watches, fileDescriptors, messageBytes. */
-export class QuotaExceededError extends RemoteError {
-  declare parameters: { resource: string; limit: number };
-}
-/** The machine has not this much memory to give. */
-export class OutOfMemoryError extends RemoteError {
-  declare parameters: { sizeBytes: number };
-}
-/** The content is immutable. */
-export class SegmentSealedError extends RemoteError {
-  declare parameters: { key?: string; id?: number };
-}
-/** The segment can still be written, and the caller asked for one that cannot. */
-export class NotSealedError extends RemoteError {
-  declare parameters: { key?: string; id?: number };
-}
-/** The segment was created with `sealable: false`. */
-export class NotSealableError extends RemoteError {
-  declare parameters: { key?: string; id?: number };
-}
-/** Somebody has it open for writing (seal), or at all (resize). */
-export class SegmentBusyError extends RemoteError {
-  declare parameters: { holders: Holder[] };
-}
-/** The segment has no lease to renew. */
-export class NoLeaseError extends RemoteError {
-  declare parameters: { key?: string; id?: number };
-}
-/** The segment cannot grow so far. */
-export class CapacityExceededError extends RemoteError {
-  declare parameters: { capacityBytes: number };
-}
-/** The machine cannot give memory of this kind now. setting: the file or call that decides it. */
-export class PlacementUnavailableError extends RemoteError {
-  declare parameters: { setting: string };
-}
-/** The daemon makes no new segments. */
-export class DrainingError extends RemoteError {}
-/** The process is not connected. */
-export class NoSuchProcessError extends RemoteError {
-  declare parameters: { pid: number };
-}
-/** The configuration file cannot be used. */
-export class InvalidConfigurationError extends RemoteError {
-  declare parameters: { reason: string };
-}
-/** A call of System V shared memory, with the errno value that it gives. */
-export class SystemVFailedError extends RemoteError {
-  declare parameters: { name: string; errno: number };
-}
-/** Mode and identity do not allow it, or the key is reserved for others. */
-export class PermissionDeniedError extends RemoteError {}
-/** The named parameter is missing, unknown, of the wrong type, or outside its range. */
-export class InvalidParameterError extends RemoteError {
-  declare parameters: { parameter: string };
-}
-/** The daemon has no such interface at this socket. */
-export class InterfaceNotFoundError extends RemoteError {
-  declare parameters: { interface: string };
-}
-/** The daemon has no such method. */
-export class MethodNotFoundError extends RemoteError {
-  declare parameters: { method: string };
-}
-/** The method exists but does not do what was asked for. */
-export class MethodNotImplementedError extends RemoteError {
-  declare parameters: { method: string };
-}
-/** The method answers with several replies: callMany(). */
-export class ExpectedMoreError extends RemoteError {}

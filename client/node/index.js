@@ -3,6 +3,7 @@ import { Client } from "./lib/client.js";
 
 export { Client } from "./lib/client.js";
 export { Segment } from "./lib/segment.js";
+export { Lock, WriteSection } from "./lib/lock.js";
 export { Watch } from "./lib/watch.js";
 export { ReadOnlyDataView } from "./lib/views.js";
 export { systemVKey } from "./lib/keys.js";
@@ -24,8 +25,10 @@ export {
   NoSuchProcessError,
   NoSuchSegmentError,
   NotSealableError,
+  NotLockedError,
   NotSealedError,
   OutOfMemoryError,
+  OwnerDiedError,
   PermissionDeniedError,
   PlacementUnavailableError,
   ProtocolError,
@@ -38,6 +41,7 @@ export {
   ShmdError,
   SizeMismatchError,
   SystemVFailedError,
+  TimeoutError,
 } from "./lib/errors.js";
 
 /** @param {Parameters<typeof Client.connect>[0]} [options] */

@@ -1,4 +1,4 @@
-// The other process of run.mjs: sums over what it is sent or can open.
+// The other process of run.mjs: sums over what it is sent or can open, and answers versions.
 import { createRequire } from "node:module";
 import { connect as connectSocket } from "node:net";
 import { resolve } from "node:path";
@@ -36,6 +36,17 @@ const ways = {
     const sum = sumOf(segment.buffer, 0);
     await segment.close();
     return sum;
+  },
+  /** Answers each version with one. */
+  async versions({ keys, count }) {
+    const [from, to] = await client.openMany(keys, { access: "write" });
+    let version = 0;
+    for (let i = 0; i < count; i++) {
+      version = await from.waitForVersion(version);
+      await to.notify();
+    }
+    await Promise.all([from.close(), to.close()]);
+    return version;
   },
   async "shm-typed-array"({ key, path }) {
     const shm = createRequire(resolve(path))("shm-typed-array");

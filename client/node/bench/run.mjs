@@ -1,4 +1,4 @@
-// What an open costs, and how sharing by a segment compares with sending the bytes. Prints one JSON object a line:
+// What an open and a lock cost, and how sharing by a segment compares with sending the bytes. Prints one JSON object a line:
 // {"case", "language", "ratio"}, the time of the other way divided by that of shmd, in the same run: 2 means that shmd takes half.
 //   node bench/run.mjs [--size BYTES] [--rounds N] [--shm-typed-array DIRECTORY]
 // Environment: SHMD_SOCKET: the daemon; or SHMD_DAEMON: a program to start for the time of the run. --shm-typed-array names a
@@ -61,13 +61,18 @@ async function startDaemon() {
   return daemon;
 }
 
-/** The other process: asked with one message, it answers with the sum. */
+/** The other process: asked with one message, it answers with one, a sum of what there is. */
 function startReader(listening) {
   const reader = fork(fileURLToPath(new URL("reader.mjs", import.meta.url)), [String(size), listening]);
+  const ask = async (request) => {
+    reader.send(request);
+    const [{ sum }] = await once(reader, "message");
+    return sum;
+  };
   return {
+    ask,
     async sum(request) {
-      reader.send(request);
-      const [{ sum }] = await once(reader, "message");
+      const sum = await ask(request);
       if (sum !== source.length) throw new Error(`the reader has ${sum} instead of ${source.length}`);
     },
     async ended() {
@@ -77,20 +82,47 @@ function startReader(listening) {
   };
 }
 
-/** A small segment, beside a byte that goes over a socket and back: what a trip to another process costs at least. */
-async function benchOpen(client, peer) {
+/** A byte that goes over a socket and back: what a trip to another process costs at least. */
+const benchTrip = (peer) =>
+  timed(2000, async () => {
+    peer.write("x");
+    await once(peer, "data");
+  });
+
+/** A small segment. */
+async function benchOpen(client, trip) {
   await client.create("bench/small", 4096).then((segment) => segment.close());
   const open = await timed(2000, async () => {
     const segment = await client.open("bench/small");
     void segment.buffer;
     await segment.close();
   });
-  const trip = await timed(2000, async () => {
-    peer.write("x");
-    await once(peer, "data");
-  });
   await client.delete("bench/small");
   tell("a byte to another process and back / open, map, close", trip, open);
+}
+
+/** Locks that nobody else wants, and versions that go to the reader and back. */
+async function benchSync(client, reader, trip) {
+  const [segment, answers] = await client.createMany(["bench/versions", "bench/answers"].map((key) => ({ key, sizeBytes: 4096 })));
+  const words = "a byte to another process and back /";
+  const many = 100;
+  const lock = await timed(200, async () => {
+    for (let i = 0; i < many; i++) (await segment.lock()).unlock();
+  });
+  tell(`${words} lock and unlock`, trip, lock / many);
+  const count = 2000;
+  const echo = reader.ask({ by: "versions", keys: ["bench/versions", "bench/answers"], count });
+  let version = 0;
+  const versions = await timed(count, async () => {
+    await segment.notify();
+    version = await answers.waitForVersion(version);
+  });
+  await echo;
+  tell(`${words} a version to another process and back`, trip, versions);
+  for (const each of [segment, answers]) {
+    await client.delete(each.key);
+    await each.close();
+  }
 }
 
 /** The reader sums over what the writer has, or has copied in. */
@@ -137,7 +169,9 @@ const reader = startReader(join(directory, "data"));
 const [peer] = await accepted;
 try {
   const client = await connect();
-  await benchOpen(client, peer);
+  const trip = await benchTrip(peer);
+  await benchOpen(client, trip);
+  await benchSync(client, reader, trip);
   await benchData(client, peer, reader);
   await client.close();
 } finally {

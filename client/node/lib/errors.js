@@ -53,6 +53,29 @@ export class ClosedError extends ShmdError {
   }
 }
 
+/** The time to wait is over. */
+export class TimeoutError extends ShmdError {
+  constructor(message = "the time is over") {
+    super(message, { code: "ETIMEDOUT" });
+  }
+}
+
+/** This process does not hold the lock, or not any more. */
+export class NotLockedError extends ShmdError {
+  /** @param {string} message */
+  constructor(message) {
+    super(message, { code: "EPERM" });
+  }
+}
+
+/** A writer died in its write section, and nobody has made the content consistent since. */
+export class OwnerDiedError extends ShmdError {
+  constructor() {
+    const why = "it is half written: a writer died in its write section, and nobody has made the content consistent since";
+    super(why, { code: "EOWNERDEAD" });
+  }
+}
+
 /** The segment is open for reading. */
 export class ReadOnlyError extends ShmdError {
   constructor(message = "the segment is open for reading: open it with access \"write\"") {

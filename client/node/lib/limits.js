@@ -8,5 +8,9 @@ export const messageDepth = 32;
 export const batch = 250;
 /** Attachments in one Resume. */
 export const resumed = 4096;
+/** Bytes of a sync area. */
+export const syncAreaBytes = 4096;
+/** What the first number in it says. */
+export const syncAreaFormat = 1;
 /** Bytes of a socket's path, without the NUL that ends it. */
 export const pathBytes = 107;

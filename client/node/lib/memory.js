@@ -41,6 +41,17 @@ function sizeOf(descriptor, info) {
 }
 
 /**
+ * What came with an answer.
+ * @param {{descriptor: Descriptor | undefined, lost: boolean}} answer
+ */
+export function descriptorOf({ descriptor, lost }) {
+  if (descriptor) return descriptor;
+  if (!lost) throw new ProtocolError("the descriptor that it names did not come with it");
+  const why = "this process may open no more files: close some, or raise its limit";
+  throw new MemoryError(why, { code: "EMFILE" });
+}
+
+/**
  * Maps, in one of two ways. A limit on private memory (RLIMIT_DATA, vm.overcommit_memory=2) counts what could be copied though
  * nobody writes: what it does not allow is mapped for reading.
  * @template T
@@ -165,6 +176,27 @@ export class Memory {
    */
   write(offset, source) {
     this.#mapped.write(offset, source);
+  }
+
+  /**
+   * One attempt to copy out of the memory between two write sections: as the native part says.
+   * @param {import("./native.js").SyncArea} area
+   * @param {number} offset
+   * @param {Uint8Array} target
+   */
+  snapshot(area, offset, target) {
+    return area.snapshot(this.#mapped, offset, target);
+  }
+
+  /**
+   * The same in a thread, until it succeeds.
+   * @param {import("./native.js").Wait} wait
+   * @param {import("./native.js").SyncArea} area
+   * @param {number} offset
+   * @param {Uint8Array} target
+   */
+  beginSnapshot(wait, area, offset, target) {
+    return wait.snapshot(area, this.#mapped, offset, target);
   }
 
   /** Detaches, and then unmaps. May be repeated. */

@@ -30,8 +30,33 @@ import { createRequire } from "node:module";
  *   close(): void,
  * }} Mapping
  * @typedef {{
+ *   readonly format: number,
+ *   readonly version: number,
+ *   setAttachment(attachment: number): void,
+ *   notify(): number,
+ *   tryLock(lock: number, spin: boolean): number,
+ *   unlock(lock: number): number,
+ *   openSection(): void,
+ *   endSection(): number,
+ *   makeConsistent(lock: number, inSection: boolean): number,
+ *   snapshot(mapping: Mapping, offset: number, target: Uint8Array): number,
+ *   close(): void,
+ * }} SyncArea
+ * @typedef {{
+ *   onSecond: () => void,
+ *   onEnd: (result: number, version: number) => void,
+ *   target?: Uint8Array,
+ *   lock(area: SyncArea, lock: number): number,
+ *   version(area: SyncArea, after: number): number,
+ *   snapshot(area: SyncArea, mapping: Mapping, offset: number, target: Uint8Array): number,
+ *   cancel(): void,
+ * }} Wait
+ * @typedef {{
  *   Channel: new () => Channel,
  *   Mapping: new (descriptor: Descriptor, size: number, protection: number, advice: boolean) => Mapping,
+ *   SyncArea: new (descriptor: Descriptor, attachment: number, writable: boolean) => SyncArea,
+ *   Wait: new () => Wait,
+ *   ownerDead: number,
  *   secure: boolean,
  * }} Native
  */

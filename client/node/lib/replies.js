@@ -135,6 +135,9 @@ export function grant(value) {
   };
 }
 
+/** @param {Fields} parameters */
+export const syncArea = (parameters) => ({ fileDescriptor: integer(parameters.fileDescriptor, 0, 2 ** 31 - 1) });
+
 /** @param {Fields} parameters @returns {Grant[]} */
 export const grants = (parameters) => array(parameters.grants, grant);
 

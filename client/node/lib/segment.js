@@ -3,10 +3,12 @@ import { Buffer } from "node:buffer";
 
 import { Attachment, detach } from "./attachment.js";
 import { encodeCall } from "./calls.js";
-import { ClosedError, DisconnectedError, MemoryError, ProtocolError, ReadOnlyError, inContext } from "./errors.js";
+import { ClosedError, DisconnectedError, ProtocolError, ReadOnlyError, inContext } from "./errors.js";
 import { keyOf, named } from "./keys.js";
-import { Memory } from "./memory.js";
+import { lockOf, sectionOf } from "./lock.js";
+import { Memory, descriptorOf } from "./memory.js";
 import * as replies from "./replies.js";
+import { Sync, kinds } from "./sync.js";
 import { ReadOnlyDataView } from "./views.js";
 
 /** @typedef {import("./connection.js").Connection} Connection */
@@ -15,6 +17,10 @@ import { ReadOnlyDataView } from "./views.js";
 /** @typedef {import("./replies.js").Grant} Grant */
 /** @typedef {import("../index.js").SegmentInfo} SegmentInfo */
 /** @typedef {import("../index.js").Access} Access */
+/** @typedef {import("./lock.js").Kind} Kind */
+/** @typedef {import("./lock.js").Lock} Lock */
+/** @typedef {import("./lock.js").WriteSection} WriteSection */
+/** @typedef {import("./waiter.js").WaitOptions} WaitOptions */
 /** @typedef {{grant: Grant, descriptor: Descriptor | undefined, lost: boolean}} Granted */
 
 /** Ends the grants of segments that were dropped without being closed. @type {FinalizationRegistry<Attachment>} */
@@ -22,14 +28,6 @@ const dropped = new FinalizationRegistry((attachment) => attachment.end());
 
 /** A buffer keeps its segment: what can be touched is open. @type {WeakMap<ArrayBuffer, Segment>} */
 const owners = new WeakMap();
-
-/** @param {Granted} granted */
-function descriptorOf({ descriptor, lost }) {
-  if (descriptor) return descriptor;
-  if (!lost) throw new ProtocolError("the descriptor that it names did not come with it");
-  const why = "this process may open no more files: close some, or raise its limit";
-  throw new MemoryError(why, { code: "EMFILE" });
-}
 
 /** @param {unknown} value @param {string} name */
 function size(value, name) {
@@ -48,6 +46,7 @@ export class Segment {
   /** @type {Access} */
   #access;
   #created;
+  #sync;
   /** @type {DataView | undefined} */
   #view;
 
@@ -65,6 +64,7 @@ export class Segment {
     this.#info = grant.segment;
     this.#access = access;
     this.#created = grant.created;
+    this.#sync = new Sync(memory, attachment, access, this.#named);
     dropped.register(this, attachment, this);
   }
 
@@ -171,6 +171,114 @@ export class Segment {
     }
   }
 
+  // ---- The sync area ----
+
+  async openSyncArea() {
+    await this.#sync.open();
+  }
+
+  /** @param {WaitOptions} [options] */
+  lock(options) {
+    return this.#lock(kinds.lock, options);
+  }
+
+  /** @param {WaitOptions} [options] */
+  readLock(options) {
+    return this.#lock(kinds.readLock, options);
+  }
+
+  /** @param {WaitOptions} [options] */
+  writeLock(options) {
+    return this.#lock(kinds.writeLock, options);
+  }
+
+  tryLock() {
+    return this.#tryLock(kinds.lock);
+  }
+
+  tryReadLock() {
+    return this.#tryLock(kinds.readLock);
+  }
+
+  tryWriteLock() {
+    return this.#tryLock(kinds.writeLock);
+  }
+
+  /** @param {WaitOptions} [options] */
+  async beginWrite(options) {
+    return sectionOf(await this.#lock(kinds.section, options));
+  }
+
+  /**
+   * @template T
+   * @param {(lock: Lock) => T | PromiseLike<T>} action
+   * @param {WaitOptions} [options]
+   */
+  async withLock(action, options) {
+    return during(await this.#lock(kinds.lock, options), action);
+  }
+
+  /**
+   * @template T
+   * @param {(lock: Lock) => T | PromiseLike<T>} action
+   * @param {WaitOptions} [options]
+   */
+  async withReadLock(action, options) {
+    return during(await this.#lock(kinds.readLock, options), action);
+  }
+
+  /**
+   * @template T
+   * @param {(lock: Lock) => T | PromiseLike<T>} action
+   * @param {WaitOptions} [options]
+   */
+  async withWriteLock(action, options) {
+    return during(await this.#lock(kinds.writeLock, options), action);
+  }
+
+  /**
+   * @template T
+   * @param {(section: WriteSection) => T | PromiseLike<T>} action
+   * @param {WaitOptions} [options]
+   */
+  async withWriteSection(action, options) {
+    const lock = await this.#lock(kinds.section, options);
+    return during(lock, () => action(sectionOf(lock)));
+  }
+
+  /** @param {WaitOptions & {offset?: number, length?: number}} [options] */
+  async snapshot({ offset = 0, length = this.size - offset, ...options } = {}) {
+    this.#range(offset, length);
+    return this.#sync.snapshot(offset, Buffer.allocUnsafeSlow(length), options);
+  }
+
+  get version() {
+    return this.#sync.version;
+  }
+
+  notify() {
+    return this.#sync.notify();
+  }
+
+  /**
+   * @param {number} after
+   * @param {WaitOptions} [options]
+   */
+  async waitForVersion(after, options) {
+    return this.#sync.waitForVersion(size(after, "after"), options);
+  }
+
+  /**
+   * @param {{after?: number, signal?: AbortSignal}} [options]
+   * @returns {AsyncGenerator<number, never, undefined>}
+   */
+  async *notifications({ after, signal } = {}) {
+    signal?.throwIfAborted();
+    if (after === undefined) await this.openSyncArea();
+    let last = after ?? this.version;
+    for (;;) yield (last = await this.waitForVersion(last, { signal }));
+  }
+
   /** Not async: all is done when it returns. */
   close() {
     this.#end();
@@ -191,6 +299,7 @@ export class Segment {
   }
 
   #end() {
+    this.#sync.close();
     this.#memory.close();
     this.#attachment.end();
     this.#view = undefined;
@@ -199,6 +308,19 @@ export class Segment {
 
   get #named() {
     return named(this.key === null ? { id: this.id } : { key: this.key });
+  }
+
+  /**
+   * @param {Kind} kind
+   * @param {WaitOptions | undefined} options
+   */
+  #lock(kind, options) {
+    return this.#sync.lock(kind, options, (ownerDied) => lockOf(this, this.#sync, kind, ownerDied));
+  }
+
+  /** @param {Kind} kind */
+  #tryLock(kind) {
+    return this.#sync.tryLock(kind, (ownerDied) => lockOf(this, this.#sync, kind, ownerDied));
   }
 
   /**
@@ -240,7 +362,9 @@ export class Segment {
    */
   #take(info) {
     if (info.sizeBytes !== this.#info.sizeBytes) this.#memory.detach();
-    return (this.#info = info);
+    this.#info = info;
+    this.#sync.name = this.#named;
+    return info;
   }
 
   /**
@@ -254,14 +378,14 @@ export class Segment {
     const descriptor = descriptors[grant.fileDescriptor];
     try {
       if (this.closed) throw new ClosedError("it was closed meanwhile");
-      this.#memory.replace(descriptorOf({ grant, descriptor, lost }), grant.segment, access);
+      this.#memory.replace(descriptorOf({ descriptor, lost }), grant.segment, access);
     } catch (error) {
       connection.notify(detach(grant.attachment));
       throw error;
     } finally {
       for (const each of descriptors) each.close();
     }
-    this.#attachment.exchange(grant.attachment);
+    this.#sync.exchange(access, () => this.#attachment.exchange(grant.attachment));
     this.#access = access;
   }
 }
@@ -291,6 +415,26 @@ export function openSegment(connection, granted, access, strayWrites = "private"
   } finally {
     granted.descriptor?.close();
   }
+}
+
+/**
+ * @template T
+ * @param {Lock} lock unlocked when the action is over, unless it has done that itself
+ * @param {(lock: Lock) => T | PromiseLike<T>} action
+ */
+async function during(lock, action) {
+  let result;
+  try {
+    result = await action(lock);
+  } catch (error) {
+    // What went wrong first is told.
+    try {
+      if (lock.held) lock.unlock();
+    } catch {}
+    throw error;
+  }
+  if (lock.held) lock.unlock();
+  return result;
 }
 
 /** @param {string | ArrayBuffer | ArrayBufferView} data */

@@ -7,6 +7,8 @@
 #include <memory>
 #include <set>
 
+#include "wait.hpp"
+
 namespace shmd::node {
 
 struct Poll;
@@ -14,6 +16,7 @@ struct Poll;
 struct Instance {
     Napi::FunctionReference descriptor;
     std::set<Poll*> polls;  // not yet handed back by libuv
+    Waits waits{*this};
     napi_async_cleanup_hook_handle ending = nullptr;
     bool ended = false;
 

@@ -122,23 +122,23 @@ void Mapping::detach(const Napi::CallbackInfo& info) {
 }
 
 // JavaScript has looked at the bounds already, but this is where memory would be broken.
-std::byte* Mapping::range(const Napi::CallbackInfo& info, std::size_t length) {
-    double offset = info[0].As<Napi::Number>().DoubleValue();
+Mapping::Range Mapping::range(const Napi::Value& value, std::size_t length) {
+    double offset = value.As<Napi::Number>().DoubleValue();
     bool inside = region_ && offset >= 0 && offset <= static_cast<double>(region_->size()) &&
                   length <= region_->size() - static_cast<std::size_t>(offset);
-    if (!inside) throw Napi::RangeError::New(info.Env(), "outside of the mapped memory");
-    return region_->data() + static_cast<std::size_t>(offset);
+    if (!inside) throw Napi::RangeError::New(Env(), "outside of the mapped memory");
+    return {region_, region_->data() + static_cast<std::size_t>(offset)};
 }
 
 void Mapping::read(const Napi::CallbackInfo& info) {
     auto target = info[1].As<Napi::Uint8Array>();
-    const std::byte* source = range(info, target.ByteLength());
+    const std::byte* source = range(info[0], target.ByteLength()).data;
     std::copy_n(source, target.ByteLength(), reinterpret_cast<std::byte*>(target.Data()));
 }
 
 void Mapping::write(const Napi::CallbackInfo& info) {
     auto source = info[1].As<Napi::Uint8Array>();
-    std::byte* target = range(info, source.ByteLength());
+    std::byte* target = range(info[0], source.ByteLength()).data;
     // The source may be a view of the same memory.
     if (source.ByteLength() > 0) std::memmove(target, source.Data(), source.ByteLength());
 }

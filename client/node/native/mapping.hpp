@@ -33,6 +33,14 @@ class Mapping : public Napi::ObjectWrap<Mapping> {
     /// (descriptor, size, protection, advice): maps all of it. Throws an Error with errno.
     explicit Mapping(const Napi::CallbackInfo& info);
 
+    /// Some of the memory, which stays mapped as long as this is there.
+    struct Range {
+        std::shared_ptr<Region> region;
+        std::byte* data = nullptr;
+    };
+    /// Throws when it is not all inside, or when all is unmapped.
+    Range range(const Napi::Value& offset, std::size_t length);
+
   private:
     void replace(const Napi::CallbackInfo& info);
     Napi::Value buffer(const Napi::CallbackInfo& info);
@@ -40,7 +48,6 @@ class Mapping : public Napi::ObjectWrap<Mapping> {
     void read(const Napi::CallbackInfo& info);
     void write(const Napi::CallbackInfo& info);
     void close(const Napi::CallbackInfo& info);
-    std::byte* range(const Napi::CallbackInfo& info, std::size_t length);
 
     std::shared_ptr<Region> region_;
 };

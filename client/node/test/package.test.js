@@ -11,12 +11,14 @@ import { runScript, startDaemon, temporaryDirectory } from "./support/daemon.js"
 
 const file = (name) => readFileSync(new URL(`../${name}`, import.meta.url), "utf8");
 
+const types = ["index.d.ts", "errors.d.ts", "sync.d.ts"].map(file).join("");
+
 test("the types declare what there is, and nothing else", () => {
-  const declared = [...file("index.d.ts").matchAll(/^export (?:declare )?(?:class|function|const) (\w+)/gm)].map(([, name]) => name);
+  const declared = [...types.matchAll(/^export (?:declare )?(?:class|function|const) (\w+)/gm)].map(([, name]) => name);
   assert.deepEqual(declared.sort(), Object.keys(shmd).sort());
 
-  for (const [, name, body] of file("index.d.ts").matchAll(/^export class (\w+)[^{]*\{\n(.*?)^\}/gms)) {
-    const members = [...body.matchAll(/^  (?:static )?(?:readonly )?(\w+)[(?:]/gm)].map(([, member]) => member);
+  for (const [, name, body] of types.matchAll(/^export class (\w+)[^{]*\{\n(.*?)^\}/gms)) {
+    const members = [...body.matchAll(/^  (?:static )?(?:readonly )?(\w+)[(<?:]/gm)].map(([, member]) => member);
     const known = new Set(Object.getOwnPropertyNames(shmd[name].prototype).filter((member) => member !== "constructor"));
     // Fields, which a constructor makes.
     for (const field of ["code", "varlinkName", "parameters", "maybeDone"]) known.delete(field);
@@ -36,6 +38,8 @@ const outputs = [
   "some text\n7\napp/table 1048576\n",
   "first edition - second edition\n",
   "result\npresent result 10\n",
+  "true 1\n",
+  "version 1: 1.5, 2.5\n1\n",
   "cannot open segment 'nowhere' for reading: no segment has this key\nio.shmd.Segments.NoSuchSegment { key: 'nowhere' }\n",
 ];
 
@@ -53,7 +57,8 @@ test("npm packs what is needed to build it, and no more", () => {
   const packed = JSON.parse(execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], { cwd: directory, encoding: "utf8" }));
   const [{ files }] = Array.isArray(packed) ? packed : Object.values(packed);
   const names = files.map(({ path }) => path);
-  for (const needed of ["index.js", "index.d.ts", "README.md", "binding.gyp", "build.mjs", "lib/client.js", "native/channel.cpp"]) {
+  for (const needed of ["index.js", "index.d.ts", "errors.d.ts", "README.md", "binding.gyp", "build.mjs", "lib/client.js", "native/channel.cpp",
+    "native/shared/sync_core.h", "native/shared/sync_area.h"]) {
     assert.ok(names.includes(needed), needed);
   }
   assert.deepEqual(names.filter((name) => /^(test|build|bench|node_modules)\//.test(name)), []);

@@ -3,6 +3,7 @@ import {
   type Access,
   type AclEntry,
   type Client,
+  type Lock,
   DisconnectedError,
   NoSuchSegmentError,
   QuotaExceededError,
@@ -11,6 +12,7 @@ import {
   type Segment,
   SegmentBusyError,
   type SegmentInfo,
+  type WriteSection,
   ShmdError,
   type WatchEvent,
   connect,
@@ -102,6 +104,25 @@ try {
   else if (error instanceof SegmentBusyError) console.log(error.parameters.holders[0]?.pid);
   else if (error instanceof RemoteError) console.log(error.parameters["later"]);
   else if (error instanceof DisconnectedError) console.log(error.maybeDone satisfies boolean);
+}
+{
+  using lock: Lock = await segment.lock({ timeout: 100, signal: AbortSignal.timeout(1) });
+  await using section: WriteSection = await segment.beginWrite();
+  if (lock.ownerDied && section.ownerDied) section.makeConsistent();
+  const maybe: Lock | null = segment.tryReadLock();
+  // @ts-expect-error it may be held
+  maybe.unlock();
+  maybe?.unlock();
+  const result: number = await segment.withLock((held) => Promise.resolve(held.held ? 1 : 2));
+  const words: string = await segment.withWriteSection((within) => (within.end(), "done"), { timeout: 1 });
+  const taken: Buffer = await segment.snapshot({ offset: 1, length: 2, timeout: 3 });
+  const versions: number = segment.version + (await segment.notify()) + (await segment.waitForVersion(1));
+  for await (const version of segment.notifications({ after: 1 })) if (version > 2) break;
+  void [result, words, taken, versions];
+  // @ts-expect-error nobody else makes one
+  new lock.constructor();
+  // @ts-expect-error milliseconds
+  await segment.lock({ timeout: "1s" });
 }
 {
   await using scoped = await client.open("key");

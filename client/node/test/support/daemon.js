@@ -74,10 +74,11 @@ export async function connected(t, daemon, options) {
   return client;
 }
 
-/** A helper in Python that is told a JSON object a line, and tells some. */
+/** A helper in Python or JavaScript that is told a JSON object a line, and tells some. */
 export async function startHelper(t, name, args) {
   const path = fileURLToPath(new URL(name, import.meta.url));
-  const { child } = start(t, "python3", [path, ...args], { stdio: ["pipe", "pipe", "inherit"] });
+  const program = name.endsWith(".py") ? "python3" : process.execPath;
+  const { child, ended } = start(t, program, [path, ...args], { stdio: ["pipe", "pipe", "inherit"] });
   // {"done": ...} answers a command; all else it tells by itself.
   const answers = queue(name);
   const events = queue(name);
@@ -91,7 +92,22 @@ export async function startHelper(t, name, args) {
     child.stdin.write(`${JSON.stringify(command)}\n`);
     return answers.take();
   };
-  return { ...(await answers.take()), ask, told: () => events.take(), end: () => child.stdin.end() };
+  const kill = () => (child.kill("SIGKILL"), ended);
+  return { ...(await answers.take()), pid: child.pid, ask, told: () => events.take(), end: () => child.stdin.end(), kill };
+}
+
+/**
+ * Another process that has this segment open, and does with it what it is told: see peer.js.
+ * @param {{socket: string}} daemon
+ */
+export async function startPeer(t, daemon, key, access = "write") {
+  const { ask, kill, pid } = await startHelper(t, "peer.js", [daemon.socket, key, access]);
+  const does = async (op, options) => {
+    const { done } = await ask({ op, ...options });
+    if (done?.error) throw new Error(`${op}: ${done.error}`);
+    return done;
+  };
+  return { does, kill, pid };
 }
 
 function queue(name) {
