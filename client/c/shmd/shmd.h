@@ -18,7 +18,7 @@
  *   -ENODEV       PlacementUnavailable: no huge pages, or no such NUMA binding
  *   -ESHUTDOWN    Draining: the daemon makes no new segments
  *   -ESRCH        NoSuchProcess
- *   -ETIMEDOUT    shmd_watch_next(): nothing has happened in that time
+ *   -ETIMEDOUT    shmd_watch_next(): nothing has happened in that time; and what waits in <shmd/sync.h>
  *   -ENOMEM       OutOfMemory, or none left in this process
  *   -ENOTSUP      the daemon does not have this method
  *   -EREMOTEIO    an error that this version does not know; its name is in shmd_last_error()
