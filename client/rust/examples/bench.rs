@@ -1,11 +1,13 @@
-//! What the client costs beside a plain mapping of a file in /dev/shm, in the same run: ratios, as JSON, one row a line.
+//! What the client costs beside a plain mapping of a file in /dev/shm, and its locks beside the C library's between processes,
+//! in the same run: ratios, as JSON, one row a line.
 //!
 //!     cargo run --release --example bench -- [--size 1G] [--rounds 5] [--socket PATH]
 //!
-//! A ratio of 1.0 is as fast as the plain mapping; 2.0 takes twice as long. Medians of the rounds.
+//! A ratio of 1.0 is as fast as the other; 2.0 takes twice as long. Medians of the rounds.
 
 use std::error::Error;
 use std::fs::{File, OpenOptions};
+use std::mem::MaybeUninit;
 use std::os::unix::io::AsFd;
 use std::path::PathBuf;
 use std::ptr::null_mut;
@@ -19,6 +21,7 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 
 const SMALL: usize = 4096;
 const OPENS: u32 = 1000;
+const LOCKS: u32 = 2_000_000;
 
 struct Options {
     size: usize,
@@ -236,6 +239,84 @@ fn data_path(client: &Client, size: usize, rounds: usize) -> Outcome<()> {
     Ok(client.delete(&key)?)
 }
 
+/// A mutex and a readers-writer lock of the C library, in memory that processes can share.
+struct PthreadLocks {
+    _memory: Mapped,
+    mutex: *mut libc::pthread_mutex_t,
+    rwlock: *mut libc::pthread_rwlock_t,
+}
+
+impl PthreadLocks {
+    fn new(plain: &Plain) -> Outcome<Self> {
+        let memory = plain.map(SMALL, true)?;
+        let mutex: *mut libc::pthread_mutex_t = memory.0.cast();
+        let rwlock: *mut libc::pthread_rwlock_t = memory.0.wrapping_add(SMALL / 2).cast();
+        let mut of_mutex = MaybeUninit::uninit();
+        let mut of_rwlock = MaybeUninit::uninit();
+        // SAFETY: memory of ours, aligned, and large enough for each.
+        unsafe {
+            libc::pthread_mutexattr_init(of_mutex.as_mut_ptr());
+            libc::pthread_mutexattr_setpshared(of_mutex.as_mut_ptr(), libc::PTHREAD_PROCESS_SHARED);
+            libc::pthread_mutex_init(mutex, of_mutex.as_ptr());
+            libc::pthread_rwlockattr_init(of_rwlock.as_mut_ptr());
+            libc::pthread_rwlockattr_setpshared(of_rwlock.as_mut_ptr(), libc::PTHREAD_PROCESS_SHARED);
+            libc::pthread_rwlock_init(rwlock, of_rwlock.as_ptr());
+        }
+        Ok(PthreadLocks { _memory: memory, mutex, rwlock })
+    }
+}
+
+/// Locks that nobody else wants.
+fn locks(client: &Client, rounds: usize) -> Outcome<()> {
+    let segment = NewSegment::unnamed(SMALL as u64).create(client)?;
+    let plain = Plain::new("locks", SMALL)?;
+    let theirs = PthreadLocks::new(&plain)?;
+    drop(segment.lock()?);
+    report("lock+unlock", rounds, || {
+        let ours = timed(|| (0..LOCKS).try_for_each(|_| Ok(segment.lock()?.unlock()?)))?;
+        let theirs = timed(|| {
+            for _ in 0..LOCKS {
+                // SAFETY: a mutex as long as the mapping.
+                unsafe {
+                    libc::pthread_mutex_lock(theirs.mutex);
+                    libc::pthread_mutex_unlock(theirs.mutex);
+                }
+            }
+            Ok(())
+        })?;
+        Ok((ours, theirs))
+    })?;
+    report("read lock+unlock", rounds, || {
+        let ours = timed(|| (0..LOCKS).try_for_each(|_| Ok(segment.read_lock()?.unlock()?)))?;
+        let theirs = timed(|| {
+            for _ in 0..LOCKS {
+                // SAFETY: as above.
+                unsafe {
+                    libc::pthread_rwlock_rdlock(theirs.rwlock);
+                    libc::pthread_rwlock_unlock(theirs.rwlock);
+                }
+            }
+            Ok(())
+        })?;
+        Ok((ours, theirs))
+    })?;
+    report("write lock+unlock", rounds, || {
+        let ours = timed(|| (0..LOCKS).try_for_each(|_| Ok(segment.write_lock()?.unlock()?)))?;
+        let theirs = timed(|| {
+            for _ in 0..LOCKS {
+                // SAFETY: as above.
+                unsafe {
+                    libc::pthread_rwlock_wrlock(theirs.rwlock);
+                    libc::pthread_rwlock_unlock(theirs.rwlock);
+                }
+            }
+            Ok(())
+        })?;
+        Ok((ours, theirs))
+    })?;
+    Ok(client.delete(segment.id())?)
+}
+
 fn main() -> Outcome<()> {
     let options = options()?;
     let client = match &options.socket {
@@ -243,6 +324,7 @@ fn main() -> Outcome<()> {
         None => Client::connect()?,
     };
     open_map_close(&client, options.rounds)?;
+    locks(&client, options.rounds)?;
     small_copies(&client, 4 << 10, options.rounds)?;
     small_copies(&client, 1 << 20, options.rounds)?;
     data_path(&client, options.size, options.rounds)

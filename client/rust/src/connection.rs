@@ -6,7 +6,7 @@ use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
@@ -18,7 +18,7 @@ use serde_json::json;
 use crate::error::{Error, ErrorKind, Lost, Result};
 use crate::fields::{Decoded, Object};
 use crate::frame::{io_error, Reader, Received, Socket};
-use crate::message::{self, decode_reply, detach, object, resumed, segments_call, Answer, Grant, Reply, Wants};
+use crate::message::{self, decode_reply, detach, encode, object, resumed, segments_call, Answer, Grant, Reply, Wants};
 
 /// Attachments in one Resume.
 const RESUMED: usize = 4096;
@@ -261,6 +261,23 @@ impl Connection {
         sent
     }
 
+    /// The same for a short one, if it can be sent at once: what keeps it from that may have it left out.
+    pub(crate) fn notify_at_once(&self, message: &[u8]) -> bool {
+        let _sending = match self.sending.try_lock() {
+            Err(TryLockError::WouldBlock) => return !self.has_ended(),
+            Err(TryLockError::Poisoned(sending)) => sending.into_inner(),
+            Ok(sending) => sending,
+        };
+        if self.has_ended() {
+            return false;
+        }
+        let sent = matches!(self.socket.send_at_once(message), Ok(()) | Err(Errno::AGAIN));
+        if !sent {
+            self.give_up();
+        }
+        sent
+    }
+
     fn hold(&self, attachment: u32) {
         lock(&self.grants).insert(attachment);
     }
@@ -311,6 +328,33 @@ impl Connection {
     /// The same if there is one already.
     pub(crate) fn present_successor(&self) -> Option<Link> {
         lock(&self.successor).clone()
+    }
+
+    /// The successor, made by this call only if the daemon is there to answer: none otherwise, or while another thread makes
+    /// it. probe: kept from one call to the next. A Resume that is given up would end the grants that it names; this does not.
+    pub(crate) fn successor_at_once(&self, probe: &mut Option<Link>) -> Result<Option<Link>> {
+        match self.successor.try_lock() {
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Ok(made) if made.is_some() => return Ok(made.clone()),
+            _ => {}
+        }
+        let asked = match probe {
+            Some(asked) => asked,
+            None => {
+                let asked = Connection::open(&self.path)?;
+                asked.notify(&encode("org.varlink.service.GetInfo", Object::new(), Wants::One));
+                probe.insert(asked)
+            }
+        };
+        let answer = asked.next_of_stream(Some(Duration::ZERO), |_| Ok(()));
+        if matches!(answer, Ok(None)) {
+            return Ok(None);
+        }
+        *probe = None;
+        match answer {
+            Err(error) if matches!(error.kind(), ErrorKind::Disconnected) => Ok(None), // that one has gone, too
+            _ => self.successor().map(Some),
+        }
     }
 
     /// Ends a grant of this ended connection, which the daemon may have kept, without waiting for the daemon: taken up by a

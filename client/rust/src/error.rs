@@ -170,9 +170,15 @@ pub enum ErrorKind {
     Disconnected,
     /// The grant has ended with its connection, as by a restart of a daemon that keeps nothing. The mapping stays.
     GrantEnded,
-    /// The segment or the watch belongs to the process that this one was forked from.
+    /// The segment, the guard or the watch belongs to the process that this one was forked from.
     Inherited,
-    /// The daemon's answer makes no sense. The connection is closed.
+    /// The time to wait is over.
+    TimedOut,
+    /// This process does not hold the lock (any more): its attachment has ended, or somebody has overwritten the sync area.
+    NotLocked,
+    /// A writer died in its write section, and nobody has called the content consistent since: it is half written.
+    OwnerDied,
+    /// The daemon's answer makes no sense. The connection is closed. Also: the sync area has a format that is not known.
     Protocol(String),
     /// This process may open no more files.
     TooManyFiles,
@@ -222,6 +228,9 @@ impl ErrorKind {
             Disconnected => "Disconnected",
             GrantEnded => "GrantEnded",
             Inherited => "Inherited",
+            TimedOut => "TimedOut",
+            NotLocked => "NotLocked",
+            OwnerDied => "OwnerDied",
             Protocol(_) => "Protocol",
             TooManyFiles => "TooManyFiles",
             OutOfRange { .. } => "OutOfRange",
@@ -344,6 +353,7 @@ impl From<Error> for io::Error {
             ErrorKind::OutOfMemory { .. } => Io::OutOfMemory,
             ErrorKind::NoDaemon(_) => Io::ConnectionRefused,
             ErrorKind::Disconnected | ErrorKind::GrantEnded => Io::ConnectionReset,
+            ErrorKind::TimedOut => Io::TimedOut,
             ErrorKind::Protocol(_) => Io::InvalidData,
             ErrorKind::System(cause) => cause.kind(),
             _ => Io::Other,

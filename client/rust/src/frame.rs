@@ -66,6 +66,16 @@ impl Socket {
         }
         Ok(())
     }
+
+    /// A short message, if the kernel takes it at once: a stream of local sockets takes all of it or nothing (EAGAIN).
+    pub(crate) fn send_at_once(&self, bytes: &[u8]) -> Result<(), Errno> {
+        loop {
+            match net::send(self, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+                Err(Errno::INTR) => {}
+                outcome => return outcome.map(drop),
+            }
+        }
+    }
 }
 
 impl AsFd for Socket {

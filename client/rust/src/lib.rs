@@ -21,6 +21,8 @@
 //!   [`open_wait`](Client::open_wait), [`open_many`](Client::open_many): what a segment is open for is its type.
 //! - [`Staged`] is a segment that nobody else finds until it is published, whole.
 //! - [`Watch`] tells what happens to segments.
+//! - [`Segment::lock`] and its neighbours are locks between processes, [`Segment::snapshot`] copies without one, and
+//!   [`Segment::wait`] waits for what [`Segment::notify`] tells.
 //! - A key is text or an integer: see [`Key`]. A [`SegmentId`] names one segment for ever.
 //! - An [`Error`] has the daemon's error as a typed [`ErrorKind`], and its name and parameters as they came.
 //!
@@ -29,6 +31,7 @@
 #![warn(missing_docs, missing_debug_implementations)]
 #![cfg(target_os = "linux")]
 
+mod area;
 mod client;
 mod connection;
 mod copy;
@@ -36,23 +39,31 @@ mod current;
 mod cursor;
 mod error;
 mod fields;
+mod forked;
 mod frame;
 mod grant;
 mod info;
 mod key;
+mod locking;
+mod locks;
 mod mapping;
 mod message;
 mod open;
 mod options;
 mod paths;
+mod recovery;
 mod segment;
 mod shared;
+mod snapshot;
 mod staged;
 #[cfg(test)]
 #[path = "../tests/support/mod.rs"]
 mod testing;
 #[cfg(test)]
 mod vectors;
+mod version;
+mod version_watch;
+mod waiting;
 mod watch;
 mod words;
 
@@ -65,9 +76,11 @@ pub use error::{Error, ErrorKind, Result};
 pub use grant::{Grant, ReadOnly, ReadWrite, Sealed};
 pub use info::{Access, AclEntry, Holder, HugePages, Info, Lifetime, Principal, Reserve, State};
 pub use key::{Key, SegmentId, Target};
+pub use locks::{Guard, ReadGuard, WriteGuard, WriteSection};
 pub use options::{Attributes, NewSegment};
 pub use segment::{close_many, Segment};
 pub use staged::{Refused, Staged};
+pub use version_watch::VersionWatch;
 pub use watch::{Event, EventKind, Watch};
 
 /// The version of this crate, such as "0.1.0".

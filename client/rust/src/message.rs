@@ -173,6 +173,12 @@ pub(crate) fn open_results(answer: Answer, wanted: usize) -> Decoded<Vec<Result<
     results.iter().map(one).collect()
 }
 
+/// What OpenSyncArea answers. None when the kernel dropped it.
+pub(crate) fn sync_area(answer: Answer) -> Decoded<Option<OwnedFd>> {
+    let (parameters, mut descriptors) = taken_apart(answer);
+    descriptors.take(Fields(&parameters).number("fileDescriptor")?)
+}
+
 pub(crate) fn segment(answer: Answer) -> Decoded<Info> {
     Info::decode(&answer.fields().object("segment")?)
 }

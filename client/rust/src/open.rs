@@ -2,12 +2,14 @@
 //! may be done with the memory is `segment`'s.
 
 use std::os::unix::io::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use rustix::process::{getpid, Pid};
 use serde_json::json;
 
+use crate::area::Area;
 use crate::connection::{lock, Link};
 use crate::error::{Error, ErrorKind, Lost, Result};
 use crate::fields::Object;
@@ -15,6 +17,7 @@ use crate::info::{Access, Info};
 use crate::key::Target;
 use crate::mapping::{is_immutable, Mapping};
 use crate::message::{self, detach, object, segments_call, target_parameters, Grant, Wants};
+use crate::recovery::Recovery;
 use crate::shared::Shared;
 
 /// Dropping it unmaps, and ends the grant if it is this process's.
@@ -27,6 +30,8 @@ pub(crate) struct Open {
     created: bool,
     info: Shared<Info>,
     size: AtomicUsize,
+    /// Of an Arc; null until it is needed.
+    area: AtomicPtr<Area>,
 }
 
 impl Open {
@@ -46,6 +51,7 @@ impl Open {
                 created: grant.created,
                 size: AtomicUsize::new(size_of(&grant.info)),
                 info: Shared::new(grant.info),
+                area: AtomicPtr::default(),
             }),
             Err(error) => {
                 link.let_go(grant.attachment);
@@ -119,6 +125,102 @@ impl Open {
         Ok(link)
     }
 
+    /// The sync area, as this process has it: opened by the first call.
+    pub(crate) fn area(&self) -> Result<&Area> {
+        let found = self.area.load(Ordering::Acquire);
+        // SAFETY: what is there stays until the end of this object, or until somebody has it exclusively.
+        let area = if found.is_null() { self.open_area()? } else { unsafe { &*found } };
+        area.check_ours()?;
+        Ok(area)
+    }
+
+    /// The same if it has been opened by this process and may be written: for who has no time.
+    #[inline]
+    pub(crate) fn area_at_once(&self) -> Option<&Area> {
+        let found = self.area.load(Ordering::Acquire);
+        // SAFETY: null, or as in area().
+        unsafe { found.as_ref() }.filter(|area| area.is_writable() && area.is_ours())
+    }
+
+    /// The one of a lock that is held: it has been opened.
+    #[inline]
+    pub(crate) fn area_in_use(&self) -> &Area {
+        let found = self.area.load(Ordering::Acquire);
+        debug_assert!(!found.is_null());
+        // SAFETY: as in area(); a guard borrows the segment, so nobody has had this object exclusively since.
+        unsafe { &*found }
+    }
+
+    /// The same for who writes there.
+    pub(crate) fn writable_area(&self) -> Result<&Area> {
+        let area = self.area()?;
+        if area.is_writable() {
+            Ok(area)
+        } else {
+            Err(Error::nonsense("its sync area cannot be written, and the segment can"))
+        }
+    }
+
+    /// A share of it.
+    pub(crate) fn shared_area(&self) -> Result<Arc<Area>> {
+        let area: *const Area = self.area()?;
+        // SAFETY: it came from an Arc, of which this object keeps a share.
+        unsafe {
+            Arc::increment_strong_count(area);
+            Ok(Arc::from_raw(area))
+        }
+    }
+
+    fn open_area(&self) -> Result<&Area> {
+        let parameters = object(json!({ "attachment": self.attachment }));
+        let message = segments_call("OpenSyncArea", parameters, Wants::One);
+        let mut outcome = self.link()?.call(&message, message::sync_area);
+        // Asked twice, it is the same.
+        if matches!(&outcome, Err(error) if error.how_far() != Lost::No) {
+            outcome = self.link()?.call(&message, message::sync_area);
+        }
+        let memory = outcome?.ok_or_else(|| Error::new(ErrorKind::TooManyFiles))?;
+        let new = Arc::into_raw(Arc::new(Area::map(memory.as_fd(), self.attachment)?)) as *mut Area;
+        match self.area.compare_exchange(null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {
+            // SAFETY: as in area().
+            Ok(_) => Ok(unsafe { &*new }),
+            Err(theirs) => {
+                // SAFETY: `new` came from an Arc, and nobody has seen it; `theirs` as in area().
+                unsafe {
+                    drop(Arc::from_raw(new));
+                    Ok(&*theirs)
+                }
+            }
+        }
+    }
+
+    fn drop_area(&mut self) {
+        let area = std::mem::replace(self.area.get_mut(), null_mut());
+        if !area.is_null() {
+            // SAFETY: it came from an Arc, whose share is given back here.
+            drop(unsafe { Arc::from_raw(area) });
+        }
+    }
+
+    /// To ask the daemon about this segment's locks. None while another thread waits for a daemon.
+    pub(crate) fn recovery(&self) -> Result<Option<Recovery>> {
+        if self.process != getpid() {
+            return Err(ErrorKind::Inherited.into());
+        }
+        let link = match self.link.try_lock() {
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Poisoned(link)) => link.into_inner().clone(),
+            Ok(link) => link.clone(),
+        };
+        let link = link.ok_or_else(|| Error::new(ErrorKind::GrantEnded))?;
+        Ok(Some(Recovery::new(link, self.attachment)))
+    }
+
+    /// The same, once a daemon is there.
+    pub(crate) fn own_recovery(&self) -> Result<Recovery> {
+        Ok(Recovery::new(self.link()?, self.attachment))
+    }
+
     fn take(&self, info: Info) -> Arc<Info> {
         self.size.store(size_of(&info), Ordering::Release);
         let info = Arc::new(info);
@@ -182,6 +284,7 @@ impl Open {
         };
         link.let_go(self.attachment);
         self.mapping = Some(mapping);
+        self.drop_area(); // the other attachment's
         link.notify(&detach(std::mem::replace(&mut self.attachment, grant.attachment)));
         Ok(memory)
     }
@@ -189,6 +292,7 @@ impl Open {
     /// Unmaps, and hands out what is left to do: to tell the daemon of this connection. None in a child after fork(2).
     fn unmap(&mut self) -> Option<Link> {
         self.mapping = None;
+        self.drop_area();
         // A child's copy of the connection closes its socket and does nothing else.
         let link = self.link.get_mut().unwrap_or_else(PoisonError::into_inner).take()?;
         (self.process == getpid()).then_some(link)

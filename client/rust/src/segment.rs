@@ -199,7 +199,7 @@ impl<G: Grant> Segment<G> {
         }
     }
 
-    fn check(&self, offset: usize, length: usize) -> Result<()> {
+    pub(crate) fn check(&self, offset: usize, length: usize) -> Result<()> {
         let size = self.len();
         match offset.checked_add(length) {
             Some(end) if end <= size => Ok(()),

@@ -57,6 +57,11 @@ impl fmt::Display for ErrorKind {
                 write!(f, "the connection that it was granted on has ended, and it with it: open or create it again")
             }
             Inherited => write!(f, "it belongs to the process that this one was forked from"),
+            TimedOut => write!(f, "the time to wait for it is over"),
+            NotLocked => write!(f, "this process does not hold the lock (any more)"),
+            OwnerDied => {
+                write!(f, "a writer died while it was writing: lock it, make the content whole, and call it consistent")
+            }
             Protocol(why) => write!(f, "the daemon's answer makes no sense: {why}"),
             TooManyFiles => write!(f, "this process may open no more files: close some, or raise its limit"),
             OutOfRange { offset, length, size } => {

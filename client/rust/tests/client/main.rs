@@ -6,12 +6,17 @@ mod access;
 mod errors;
 mod forks;
 mod life;
+mod locks;
+mod locks_over_ends;
 mod many;
 mod reconnect;
 mod replies;
 mod restart;
+mod rwlocks;
+mod snapshots;
 mod threads;
 mod users;
+mod versions;
 mod watches;
 
 use shmd::Client;

@@ -61,6 +61,11 @@ impl Child {
         unsafe { libc::kill(self.0, libc::SIGKILL) };
     }
 
+    /// Waits until it sleeps, as in a system call that waits for something.
+    pub fn await_sleep(&self) {
+        await_sleep_of(self.0, self.0);
+    }
+
     fn reap(&mut self) -> (i32, i32) {
         let mut status = 0;
         let child = std::mem::replace(&mut self.0, 0);
@@ -81,6 +86,25 @@ impl Drop for Child {
             self.reap();
         }
     }
+}
+
+/// The calling thread's number.
+pub fn thread_id() -> i32 {
+    // SAFETY: a plain system call.
+    unsafe { libc::syscall(libc::SYS_gettid) as i32 }
+}
+
+/// Waits until this thread of that process sleeps.
+pub fn await_sleep_of(process: i32, thread: i32) {
+    super::await_that("it sleeps", || {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/task/{thread}/stat")).expect("a thread");
+        stat.rsplit(')').next().map_or(false, |rest| rest.trim_start().starts_with('S'))
+    });
+}
+
+/// Threads that this process has.
+pub fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").expect("/proc").count()
 }
 
 /// Descriptors that this process has open.
