@@ -340,7 +340,8 @@ export class Segment implements AsyncDisposable, Disposable {
    * That a holder died is no failure: see {@link Lock.ownerDied}.
    *
    * Nobody else holding it, that is done at once. Otherwise a thread of this package waits, and keeps the process alive;
-   * who has waited for a second asks the daemon, each second, whether the holder is still there, and gets that call's error.
+   * who has waited for a second asks the daemon, then and from time to time, whether the holder is still there, and gets that
+   * call's error.
    * @throws {TimeoutError} {@link ReadOnlyError} {@link ClosedError} also when the segment is closed meanwhile.
    * {@link DisconnectedError} when the grant has ended with the daemon
    */

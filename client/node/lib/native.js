@@ -43,7 +43,7 @@ import { createRequire } from "node:module";
  *   close(): void,
  * }} SyncArea
  * @typedef {{
- *   onSecond: () => void,
+ *   onLong: () => void,
  *   onEnd: (result: number, version: number) => void,
  *   target?: Uint8Array,
  *   lock(area: SyncArea, lock: number): number,

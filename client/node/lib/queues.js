@@ -28,13 +28,13 @@ export function failure(result, tried) {
 /**
  * A wait in a thread of its own.
  * @param {string} tried
- * @param {() => void} onSecond
+ * @param {() => void} onLong
  * @param {(result: number, version: number) => void} onEnd
  * @param {(wait: Wait) => number} begin
  */
-export function startWait(tried, onSecond, onEnd, begin) {
+export function startWait(tried, onLong, onEnd, begin) {
   const wait = new native.Wait();
-  wait.onSecond = onSecond;
+  wait.onLong = onLong;
   wait.onEnd = onEnd;
   const error = begin(wait);
   if (error !== 0) throw failure(-error, tried);
@@ -52,15 +52,15 @@ class Queue {
   wait;
   /** @protected */
   area;
-  #onSecond;
+  #onLong;
 
   /**
    * @param {SyncArea} area
-   * @param {() => void} onSecond called after each second of waiting
+   * @param {() => void} onLong called when somebody has waited for long
    */
-  constructor(area, onSecond) {
+  constructor(area, onLong) {
     this.area = area;
-    this.#onSecond = onSecond;
+    this.#onLong = onLong;
   }
 
   /**
@@ -96,7 +96,7 @@ class Queue {
       this.pump();
     };
     try {
-      this.wait = startWait(first.waiter.tried, this.#onSecond, onEnd, (wait) => this.start(wait));
+      this.wait = startWait(first.waiter.tried, this.#onLong, onEnd, (wait) => this.start(wait));
     } catch (error) {
       this.fail(() => /** @type {Error} */ (error));
     }
@@ -129,12 +129,12 @@ export class LockQueue extends Queue {
 
   /**
    * @param {SyncArea} area
-   * @param {() => void} onSecond
+   * @param {() => void} onLong
    * @param {number} lock
    * @param {boolean} shared many can have it at once
    */
-  constructor(area, onSecond, lock, shared) {
-    super(area, onSecond);
+  constructor(area, onLong, lock, shared) {
+    super(area, onLong);
     this.#lock = lock;
     this.#shared = shared;
   }

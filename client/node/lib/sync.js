@@ -1,7 +1,7 @@
 // A segment's sync area: opened at its first use, and asked about by the daemon when somebody has waited long.
 import { encodeCall } from "./calls.js";
 import {
-  ClosedError, DisconnectedError, MemoryError, NotLockedError, OwnerDiedError, ProtocolError, ReadOnlyError, ShmdError, codeOf,
+  ClosedError, ConnectError, DisconnectedError, MemoryError, NotLockedError, OwnerDiedError, ProtocolError, ReadOnlyError, ShmdError, codeOf,
   inContext,
 } from "./errors.js";
 import * as limits from "./limits.js";
@@ -35,6 +35,9 @@ const copiedAtOnce = 256 * 1024;
 
 // How often a call outlives the end of its connection, as a restart of the daemon is one.
 const mostLostCalls = 16;
+
+// How often a daemon may be away when it is asked, one time after the other.
+const mostRefusals = 4;
 
 /**
  * @param {Descriptor} descriptor
@@ -70,6 +73,7 @@ export class Sync {
   /** @type {Promise<Opened> | undefined} */
   #opening;
   #recovering = false;
+  #refusals = 0;
   /** @type {Set<(why: (tried: string) => Error) => void>} what ends a snapshot that is being taken */
   #snapshots = new Set();
 
@@ -192,7 +196,7 @@ export class Sync {
       this.#snapshots.delete(fail);
       settle(result);
     };
-    const wait = startWait(waiter.tried, this.#onSecond, onEnd, (begun) => {
+    const wait = startWait(waiter.tried, this.#onLong, onEnd, (begun) => {
       // A thread writes there until the end.
       begun.target = target;
       return this.#memory.beginSnapshot(begun, area, offset, target);
@@ -271,19 +275,22 @@ export class Sync {
         for (const each of descriptors) each.close();
       }
     });
-    const locks = [mutex, read, write].map((lock) => new LockQueue(area, this.#onSecond, lock, lock === read));
-    return (this.#opened = { area, locks, versions: new VersionQueue(area, this.#onSecond) });
+    const locks = [mutex, read, write].map((lock) => new LockQueue(area, this.#onLong, lock, lock === read));
+    return (this.#opened = { area, locks, versions: new VersionQueue(area, this.#onLong) });
   }
 
-  /** Somebody has waited for a second: are those still there for whom he waits? */
-  #onSecond = async () => {
+  /** Somebody has waited for long: are those still there for whom he waits? */
+  #onLong = async () => {
     if (this.#recovering) return;
     this.#recovering = true;
     try {
       const recover = "go on waiting for";
       await this.#call(recover, "RecoverLocks", (connection, message) => connection.call(message, replies.nothing));
+      this.#refusals = 0;
     } catch (error) {
-      this.#fail(() => /** @type {Error} */ (error));
+      // A daemon that is restarted may be away for a while.
+      const away = error instanceof ConnectError && error.code === "ECONNREFUSED" && ++this.#refusals < mostRefusals;
+      if (!away) this.#fail(() => /** @type {Error} */ (error));
     } finally {
       this.#recovering = false;
     }

@@ -34,16 +34,17 @@ bool is_failure(int slept) {
 
 int Sleeper::look() {
     if (cancelled()) return -ECANCELED;
-    if (std::int64_t now = shmd_sync_now(); now >= next_second_) {
-        next_second_ = now + second;
-        on_second_();
+    if (std::int64_t now = shmd_sync_now(); now >= until_) {
+        length_ = std::min(2 * length_, longest);
+        until_ = now + length_;
+        on_long_();
     }
     return 0;
 }
 
 int Sleeper::sleep(std::uint32_t* futex, std::uint32_t expected) {
     if (int ended = look(); ended < 0) return ended;
-    int slept = sleep_on_both(futex, expected, &stop_, next_second_);
+    int slept = sleep_on_both(futex, expected, &stop_, until_);
     return is_failure(slept) ? slept : 0;
 }
 
@@ -116,7 +117,7 @@ int write_lock(shmd_sync& sync, Sleeper& sleeper) {
 
 int wait_for_version(shmd_sync& sync, std::uint64_t after, std::uint64_t* version, Sleeper& sleeper) {
     for (;;) {
-        int waited = shmd_sync_wait_cancellable(&sync, after, sleeper.next_second(), sleeper.stop(), version);
+        int waited = shmd_sync_wait_cancellable(&sync, after, sleeper.until(), sleeper.stop(), version);
         if (waited != -ETIMEDOUT && waited != -EINTR) return waited;
         if (int ended = sleeper.look(); ended < 0) return ended;
     }

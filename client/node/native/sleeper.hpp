@@ -13,9 +13,9 @@ namespace shmd::node {
 /// The sleep of one wait. All results of a function that takes one are those of sync_core.h, and -ECANCELED.
 class Sleeper {
   public:
-    /// on_second: called whenever it has slept for a second, for the daemon to be asked about those who may have died.
-    explicit Sleeper(std::function<void()> on_second)
-        : on_second_(std::move(on_second)), next_second_(shmd_sync_now() + second) {}
+    /// on_long: called when it has slept for a second, for two more, and so on, for the daemon to be asked about those who may have
+    /// died.
+    explicit Sleeper(std::function<void()> on_long) : on_long_(std::move(on_long)) {}
 
     /// From any thread. The wait ends with -ECANCELED, or has already ended.
     void cancel() noexcept { shmd_sync_cancel(&stop_); }
@@ -30,13 +30,16 @@ class Sleeper {
     int look();
 
     [[nodiscard]] std::uint32_t* stop() noexcept { return &stop_; }
-    [[nodiscard]] std::int64_t next_second() const noexcept { return next_second_; }
+    /// Until when it sleeps at most.
+    [[nodiscard]] std::int64_t until() const noexcept { return until_; }
 
   private:
     static constexpr std::int64_t second = 1'000'000'000;
+    static constexpr std::int64_t longest = 16 * second;
 
-    std::function<void()> on_second_;
-    std::int64_t next_second_;
+    std::function<void()> on_long_;
+    std::int64_t length_ = second;
+    std::int64_t until_ = shmd_sync_now() + length_;
     std::uint32_t stop_ = 0;
 };
 

@@ -15,13 +15,20 @@ namespace shmd::node {
 /// The numbers that lib/sync.js has for them.
 enum class Lock { mutex = 0, read = 1, write = 2 };
 
-/// One attachment's area. A copy is the same one; the last unmaps.
-struct Area {
-    std::shared_ptr<Region> region;
-    shmd_sync sync{};
+/// The area as one attachment has it: for the loop, and for threads that wait in it.
+class Area {
+  public:
+    Area(std::shared_ptr<Region> region, std::uint32_t attachment, bool writable);
 
+    /// As in sync_core.h; -ETIMEDOUT: somebody has it.
     int try_lock(Lock lock);
     int unlock(Lock lock);
+    [[nodiscard]] shmd_sync& sync() { return sync_; }
+    [[nodiscard]] const std::shared_ptr<Region>& region() const { return region_; }
+
+  private:
+    std::shared_ptr<Region> region_;
+    shmd_sync sync_{};
 };
 
 class SyncArea : public Napi::ObjectWrap<SyncArea> {
@@ -31,7 +38,7 @@ class SyncArea : public Napi::ObjectWrap<SyncArea> {
     explicit SyncArea(const Napi::CallbackInfo& info);
 
     /// Throws when it is closed.
-    [[nodiscard]] Area& area();
+    [[nodiscard]] const std::shared_ptr<Area>& area();
 
   private:
     Napi::Value format(const Napi::CallbackInfo& info);
@@ -44,9 +51,10 @@ class SyncArea : public Napi::ObjectWrap<SyncArea> {
     Napi::Value end_section(const Napi::CallbackInfo& info);
     Napi::Value make_consistent(const Napi::CallbackInfo& info);
     Napi::Value snapshot(const Napi::CallbackInfo& info);
-    void close(const Napi::CallbackInfo&) { area_ = {}; }
+    void close(const Napi::CallbackInfo&) { area_.reset(); }
+    [[nodiscard]] shmd_sync& sync() { return area()->sync(); }
 
-    Area area_;  // without a region: closed
+    std::shared_ptr<Area> area_;  // null: closed
 };
 
 }  // namespace shmd::node

@@ -30,24 +30,25 @@ class SignalsBlocked {
 
 }  // namespace
 
-Waiting::Waiting(Area mapped, Waits& waits)
-    : area(std::move(mapped)), sleeper([this, &waits] { waits.tell_second(*this); }) {}
+Waiting::Waiting(std::shared_ptr<Area> mapped, Waits& waits)
+    : area(std::move(mapped)), sleeper([this, &waits] { waits.tell_long(*this); }) {}
 
 void Waiting::run() {
+    shmd_sync& sync = area->sync();
     switch (what) {
         case What::lock:
-            if (lock == Lock::read) result = read_lock(area.sync, sleeper);
-            else if (lock == Lock::write) result = write_lock(area.sync, sleeper);
-            else result = lock_word(&area.sync.area->mutex, area.sync.attachment, sleeper);
+            if (lock == Lock::read) result = read_lock(sync, sleeper);
+            else if (lock == Lock::write) result = write_lock(sync, sleeper);
+            else result = lock_word(&sync.area->mutex, sync.attachment, sleeper);
             break;
-        case What::version: result = wait_for_version(area.sync, after, &version, sleeper); break;
-        case What::snapshot: result = node::snapshot(area.sync, target, source.data, length, sleeper); break;
+        case What::version: result = wait_for_version(sync, after, &version, sleeper); break;
+        case What::snapshot: result = node::snapshot(sync, target, source.data, length, sleeper); break;
     }
     if (sleeper.cancelled()) give_back();
 }
 
 void Waiting::give_back() {
-    if (what == What::lock && result >= 0) (void)area.unlock(lock);
+    if (what == What::lock && result >= 0) (void)area->unlock(lock);
     result = -ECANCELED;
 }
 
@@ -80,9 +81,9 @@ void Waits::run(const std::shared_ptr<Waiting>& waiting) {
     uv_async_send(&told_);
 }
 
-void Waits::tell_second(Waiting& waiting) {
+void Waits::tell_long(Waiting& waiting) {
     std::lock_guard lock(mutex_);
-    waiting.second = true;
+    waiting.slept_long = true;
     uv_async_send(&told_);
 }
 
@@ -98,12 +99,12 @@ void Waits::on_told(uv_async_t* handle) {
 }
 
 void Waits::tell() {
-    std::vector<std::shared_ptr<Waiting>> done, seconds;
+    std::vector<std::shared_ptr<Waiting>> done, late;
     {
         std::lock_guard lock(mutex_);
         for (const auto& each : running_) {
             if (each->done) done.push_back(each);
-            else if (std::exchange(each->second, false)) seconds.push_back(each);
+            else if (std::exchange(each->slept_long, false)) late.push_back(each);
         }
     }
     // What is called may cancel the others, and begin new ones.
@@ -111,8 +112,8 @@ void Waits::tell() {
         finish(each);
         if (each->wait) each->wait->on_end();
     }
-    for (const auto& each : seconds) {
-        if (each->wait) each->wait->on_second();
+    for (const auto& each : late) {
+        if (each->wait) each->wait->on_long();
     }
 }
 
@@ -181,8 +182,8 @@ void Wait::cancel(const Napi::CallbackInfo& info) {
 
 std::shared_ptr<Waiting> Wait::make(const Napi::CallbackInfo& info, Waiting::What what) {
     if (waiting_) throw Napi::Error::New(info.Env(), "it has begun already");
-    Area area = SyncArea::Unwrap(info[0].As<Napi::Object>())->area();
-    auto waiting = std::make_shared<Waiting>(std::move(area), Instance::of(info.Env()).waits);
+    auto* area = SyncArea::Unwrap(info[0].As<Napi::Object>());
+    auto waiting = std::make_shared<Waiting>(area->area(), Instance::of(info.Env()).waits);
     waiting->what = what;
     return waiting;
 }
@@ -197,8 +198,8 @@ Napi::Value Wait::begin(Napi::Env env, std::shared_ptr<Waiting> waiting) {
     return Napi::Number::New(env, error);
 }
 
-void Wait::on_second() {
-    if (!waiting_->sleeper.cancelled()) call("onSecond", {});
+void Wait::on_long() {
+    if (!waiting_->sleeper.cancelled()) call("onLong", {});
 }
 
 void Wait::on_end() {

@@ -25,7 +25,7 @@ struct Instance;
 struct Waiting {
     enum class What { lock, version, snapshot };
 
-    Waiting(Area area, Waits& waits);
+    Waiting(std::shared_ptr<Area> area, Waits& waits);
     Waiting(const Waiting&) = delete;
     Waiting& operator=(const Waiting&) = delete;
     /// In the thread. Whoever cancelled it gets no lock.
@@ -33,7 +33,7 @@ struct Waiting {
     /// Gives back what was locked for nobody.
     void give_back();
 
-    Area area;
+    std::shared_ptr<Area> area;
     What what = What::lock;
     Lock lock = Lock::mutex;
     std::uint64_t after = 0;
@@ -47,7 +47,7 @@ struct Waiting {
     std::uint64_t version = 0;  // the thread's until it is done
     Wait* wait = nullptr;       // the loop's
     bool done = false;          // with the mutex of Waits
-    bool second = false;        // with the mutex of Waits
+    bool slept_long = false;        // with the mutex of Waits
 };
 
 /// All waits of one environment.
@@ -62,8 +62,8 @@ class Waits {
     void end();
     /// libuv has handed the handle back.
     [[nodiscard]] bool ended() const { return !open_; }
-    /// A wait has slept for a second. In its thread.
-    void tell_second(Waiting& waiting);
+    /// A wait has slept for long. In its thread.
+    void tell_long(Waiting& waiting);
 
   private:
     static void on_told(uv_async_t* handle);
@@ -78,15 +78,15 @@ class Waits {
     std::mutex mutex_;
 };
 
-/// JavaScript sets two properties on it: onSecond(), after each second, and onEnd(result, version), which comes once unless it is
-/// cancelled. One that has begun keeps itself and the process alive.
+/// JavaScript sets two properties on it: onLong(), when it has slept for a second, for two more, and so on; and
+/// onEnd(result, version), which comes once unless it is cancelled. One that has begun keeps itself and the process alive.
 class Wait : public Napi::ObjectWrap<Wait> {
   public:
     static Napi::Function define(Napi::Env env);
     explicit Wait(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
     ~Wait() override;
 
-    void on_second();
+    void on_long();
     void on_end();
 
   private:

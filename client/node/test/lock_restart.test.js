@@ -1,6 +1,6 @@
 // Locks and waits while the daemon ends and comes back, and what those who have waited long ask it.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
@@ -85,31 +85,34 @@ test("a holder that dies while there is no daemon is told of once it is back", a
 });
 
 test("without a service manager, who waits learns that the daemon has gone", async (t) => {
-  const daemon = await startDaemon(t);
-  const client = await connected(t, daemon);
-  const segment = await client.create("a", 4096);
-  const lock = await segment.lock();
-  const writing = await segment.writeLock();
-  const waits = async () => {
+  const errors = async (segment) => {
     const waiting = [segment.lock(), segment.beginWrite(), segment.waitForVersion(0), segment.writeLock(), segment.readLock()];
     return (await Promise.allSettled(waiting)).map(({ reason }) => `${reason.name}: ${reason.message}`);
   };
-  const first = waits();
+  const daemon = await startDaemon(t);
+  const segment = await (await connected(t, daemon)).create("a", 4096);
+  const locks = [await segment.lock(), await segment.writeLock()];
   await daemon.kill();
-  for (const error of await first) assert.match(error, /^ConnectError: cannot go on waiting for segment 'a': /);
-
+  // It may come back soon: only the time is over.
+  await assert.rejects(segment.lock({ timeout: 1500 }), shmd.TimeoutError);
+  const waiting = errors(segment);
   const again = await startDaemon(t, { directory: daemon.directory });
-  for (const error of await waits()) {
+  for (const error of await waiting) {
     assert.match(error, /^DisconnectedError: cannot go on waiting for segment 'a': the connection that it was granted on has ended/);
   }
   // What needs nobody goes on.
-  lock.unlock();
-  writing.unlock();
+  for (const lock of locks) lock.unlock();
   segment.tryLock().unlock();
   assert.equal(await segment.notify(), 1);
-  const never = await (await connected(t, again)).create("b", 10);
+
+  const client = await connected(t, again);
+  const other = await client.create("b", 4096);
+  const unused = await client.create("c", 10);
+  for (const how of ["lock", "writeLock"]) await other[how]();
   await again.kill();
-  await assert.rejects(never.lock(), { name: "ConnectError", message: /^cannot open the sync area of segment 'b': / });
+  unlinkSync(again.socket);
+  for (const error of await errors(other)) assert.match(error, /^ConnectError: cannot go on waiting for segment 'b': /);
+  await assert.rejects(unused.lock(), { name: "ConnectError", message: /^cannot open the sync area of segment 'c': / });
 });
 
 test("a sync area that is none is refused, and nothing stays open", async (t) => {

@@ -121,7 +121,7 @@ test("two processes answer each other", async (t) => {
   await (await connected(t, daemon)).create("answers", 1);
   const peer = await startPeer(t, daemon, "answers");
   const answers = await (await connected(t, daemon)).open("answers");
-  const rounds = 300;
+  const rounds = 100;
   const echo = peer.does("echo", { rounds, other: "shared" });
   for (let i = 0; i < rounds; i++) {
     await segment.notify();
