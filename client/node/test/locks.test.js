@@ -255,6 +255,30 @@ for (const how of ["lock", "readLock", "writeLock", "beginWrite"]) {
   });
 }
 
+test("who has given up gets nothing that others would wait for", async (t) => {
+  const { segment, other } = await locked(t);
+  for (let i = 0; i < 20; i++) {
+    const holders = [await segment.lock(), await segment.writeLock()];
+    const controller = new AbortController();
+    const given = ["lock", "readLock", "writeLock", "beginWrite"].map((how) =>
+      other[how](i % 2 ? { timeout: 1 } : { signal: controller.signal }).catch(() => "given up"),
+    );
+    if (i % 4 === 0) await turn();
+    controller.abort();
+    if (i % 4 < 2) for (const holder of holders) holder.unlock();
+    for (const each of await Promise.all(given)) {
+      assert.ok(each === "given up" || i % 4 === 1);
+      each.unlock?.();
+      each.end?.();
+    }
+    if (i % 4 >= 2) for (const holder of holders) holder.unlock();
+    for (let j = 0; j < 10; j++) {
+      for (const how of ["lock", "writeLock"]) (await segment[how]({ timeout: 10_000 })).unlock();
+      await turn();
+    }
+  }
+});
+
 test("many who wait keep nothing else from going on", async (t) => {
   const { daemon, segment, other } = await locked(t);
   const locks = [await other.lock(), await other.writeLock()];
