@@ -13,7 +13,7 @@ setup(
     ext_modules=[
         Extension(
             "shmd._sync",
-            sources=["native/_sync.c", "native/area.c", "native/lock.c"],
+            sources=["native/_sync.c", "native/area.c", "native/lock.c", "native/words.c"],
             depends=["native/sync_python.h", "native/sync_core.h", "native/sync_area.h"],
             define_macros=[("Py_LIMITED_API", "0x03090000")] if limited else [],
             py_limited_api=limited,

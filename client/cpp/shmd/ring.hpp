@@ -211,29 +211,16 @@ class Consumer {
     explicit Consumer(ReadOnlySegment segment, From from = From::oldest) : Consumer(segment.release(), from) {}
     explicit Consumer(Segment segment, From from = From::oldest) : Consumer(segment.release(), from) {}
 
-    /// The next record, as a copy that is valid until the next call; nothing when there is none yet.
-    std::optional<Record> next() {
-        while (auto record = peek()) {
-            if (record->data.size() > buffer_bytes_) {
-                buffer_.reset();
-                buffer_bytes_ = std::max(record->data.size(), std::min(2 * buffer_bytes_, ring_.max_record_size()));
-                buffer_ = std::make_unique_for_overwrite<std::byte[]>(buffer_bytes_);
-            }
-            if (!record->data.empty()) std::memcpy(buffer_.get(), record->data.data(), record->data.size());
-            record->data = {buffer_.get(), record->data.size()};
-            if (advance()) return record;
-            if (laps_ == 0) break;
-        }
-        return std::nullopt;
-    }
+    /// Waits for the next record. A copy, valid until the next call.
+    Record next() { return *next(std::chrono::microseconds::max()); }
 
-    /// The same, but waits up to this long for one; duration::max() waits without an end.
+    /// The same, up to this long; 0 for one that is there. Nothing when none has come.
     template <typename Rep, typename Period>
     std::optional<Record> next(std::chrono::duration<Rep, Period> timeout) {
-        auto record = next();
+        auto record = read();
         if (record) return record;
         const Deadline deadline(timeout);
-        while (!record && wait(deadline)) record = next();
+        while (!record && wait(deadline)) record = read();
         return record;
     }
 
@@ -321,6 +308,21 @@ class Consumer {
         seek(from);
     }
 
+    std::optional<Record> read() {
+        while (auto record = peek()) {
+            if (record->data.size() > buffer_bytes_) {
+                buffer_.reset();
+                buffer_bytes_ = std::max(record->data.size(), std::min(2 * buffer_bytes_, ring_.max_record_size()));
+                buffer_ = std::make_unique_for_overwrite<std::byte[]>(buffer_bytes_);
+            }
+            if (!record->data.empty()) std::memcpy(buffer_.get(), record->data.data(), record->data.size());
+            record->data = {buffer_.get(), record->data.size()};
+            if (advance()) return record;
+            if (laps_ == 0) break;
+        }
+        return std::nullopt;
+    }
+
     // Whether the record at the cursor was, or may have been, overwritten. The cursor is at the oldest one then.
     bool overtaken() {
         detail::acquire_fence();
@@ -358,12 +360,12 @@ class Consumer {
 
     bool wait(const Deadline& deadline) {
         for (;;) {
+            // Not longer than a second: a producer may have died between publishing and notifying.
+            std::int64_t slice = deadline.slice();
+            if (slice == 0) return peek().has_value();
             std::uint64_t version = 0;
             shmd::detail::check(shmd_get_version(segment_.get(), &version));
             if (peek()) return true;
-            // Not longer than a second: a producer may have died between publishing and notifying.
-            std::int64_t slice = deadline.slice();
-            if (slice == 0) return false;
             int waited = shmd_wait(segment_.get(), version, slice, nullptr);
             if (waited != -ETIMEDOUT) shmd::detail::check(waited);
         }

@@ -64,6 +64,7 @@ PyObject *fail(PyObject *segment, int code, int kind);
 void watch_forks(void);
 
 extern PyMethodDef area_functions[];
+extern PyMethodDef word_functions[];
 extern PyType_Spec lock_spec;
 
 #endif

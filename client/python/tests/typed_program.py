@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import List, Optional, Union
 
 import shmd
+from shmd import ring
 
 
 def use(client: shmd.Client) -> None:
@@ -72,3 +73,21 @@ try:
         asyncio.run(use_asyncio(a_client))
 except shmd.SegmentExists as error:
     print(error.name, error.parameters["key"], error.errno)
+
+
+def use_ring(segment: shmd.Segment, view: shmd.Segment) -> None:
+    with ring.Producer(segment, shared=True, timeout=timedelta(seconds=1)) as producer:
+        producer.push(bytearray(producer.max_record_size))
+        with producer.batch():
+            place: memoryview = producer.reserve(8)
+            place[:] = bytes(8)
+            producer.commit(4)
+    with ring.Consumer(view, "newest") as consumer:
+        record: Optional[ring.Record] = consumer.next(timeout=0.5)
+        in_place: Optional[ring.RecordView] = consumer.peek()
+        if consumer.wait(0) and record is not None and in_place is not None and consumer.advance():
+            data: bytes = record.data
+            print(data, in_place.data, record.sequence + record.lost)
+        consumer.seek("oldest")
+        for each in consumer:
+            print(each.data)
