@@ -21,8 +21,11 @@ $segment = $client->create("s", 8, mode: 0666);
 
 $fpm = new Fpm(1, <<<'PHP'
     <?php
+    // At the end of a request objects are freed by their number, the lowest last: it is the lock's, not the segment's.
+    $lowest = new stdClass;
     $client = new Shmd\Client;
     $segment = $client->open("s", Shmd\Access::Write);
+    unset($lowest);
     $take = $_GET["take"] ?? "lock";
     echo getmypid(), " ";
     function here(): void
@@ -35,7 +38,7 @@ $fpm = new Fpm(1, <<<'PHP'
         switch ($_GET["end"]) {
             case "exit": exit("exit");
             case "exception": throw new Exception("exception");
-            case "fatal": ini_set("memory_limit", "8M"); str_repeat("x", 1 << 30);
+            case "fatal": eval("function twice() {} function twice() {}");
             case "time": here(); while (true);
             case "return": echo "return";
         }
@@ -99,9 +102,10 @@ function left(Shmd\Segment $segment, string $take, bool $fatal): string
 $pid = (int)$fpm->ask("do=nothing");
 foreach (["lock", "readLock", "writeLock", "beginWrite"] as $take) {
     $callable = in_array($take, ["lock", "beginWrite"]);
-    foreach (["return" => "return", "exit" => "exit", "exception" => "exception", "fatal" => "Allowed memory size",
+    foreach (["return" => "return", "exit" => "exit", "exception" => "exception", "fatal" => "Cannot redeclare",
               "time" => "Maximum execution time"] as $end => $words) {
-        foreach ($callable ? ["global", "static", "cycle", "call"] : ["global"] as $kept) {
+        foreach (["global", "static", "cycle", "call"] as $kept) {
+            if ($kept === "call" ? !$callable : $kept !== "global" && ($take !== "lock" || $end === "exit")) continue;
             $query = "do=hold&take=$take&kept=$kept&end=$end";
             if ($end === "time") {
                 [$worker, $request] = meet($fpm, $client, $query);
@@ -143,8 +147,6 @@ lock, static, return: free
 lock, cycle, return: free
 lock, call, return: free
 lock, global, exit: free
-lock, static, exit: free
-lock, cycle, exit: free
 lock, call, exit: free
 lock, global, exception: free
 lock, static, exception: free
@@ -169,24 +171,14 @@ writeLock, global, exception: free
 writeLock, global, fatal: free
 writeLock, global, time: free
 beginWrite, global, return: free
-beginWrite, static, return: free
-beginWrite, cycle, return: free
 beginWrite, call, return: free
 beginWrite, global, exit: free
-beginWrite, static, exit: free
-beginWrite, cycle, exit: free
 beginWrite, call, exit: free
 beginWrite, global, exception: free
-beginWrite, static, exception: free
-beginWrite, cycle, exception: free
 beginWrite, call, exception: free
 beginWrite, global, fatal: owner died
-beginWrite, static, fatal: owner died
-beginWrite, cycle, fatal: owner died
 beginWrite, call, fatal: owner died
 beginWrite, global, time: owner died
-beginWrite, static, time: owner died
-beginWrite, cycle, time: owner died
 beginWrite, call, time: owner died
 -- a worker that is killed
 bool(true)

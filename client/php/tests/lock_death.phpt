@@ -77,10 +77,15 @@ pcntl_alarm(1);
 var_dump($segment->lock()->ownerDied, end_of($pid) === -SIGKILL);
 
 echo "-- of the daemon, too\n";
+pcntl_alarm(45);
+pcntl_signal(SIGALRM, SIG_DFL);
 $segment->lock()->makeConsistent();
 $other = $client->open("s", Access::Write);
+$other->version();
 $lock = $segment->lock();
+// What has begun without the daemon goes on without it, until somebody has waited for a second.
 $daemon->kill();
+echo thrown(fn() => $other->lock(0)), "\n", thrown(fn() => $other->wait(0, 0)), "\n";
 $daemon->start();
 echo thrown(fn() => $other->lock()), "\n", thrown(fn() => $other->wait()), "\n";
 ?>
@@ -115,5 +120,7 @@ bool(false)
 bool(true)
 bool(true)
 -- of the daemon, too
+Shmd\TimedOut 110 - []
+Shmd\TimedOut 110 - []
 Shmd\Disconnected 104 - []
 Shmd\Disconnected 104 - []

@@ -1,5 +1,5 @@
 --TEST--
-Versions wake who waits for them, by wait() and by a stream, and signals come through
+Versions wake who waits for them, and signals come through
 --EXTENSIONS--
 shmd
 pcntl
@@ -40,36 +40,6 @@ for ($turn = 1; $turn <= TURNS; $turn++) {
     if ($pong->wait($turn - 1) !== $turn || unpack("P", $pong->read())[1] !== $turn) $wrong++;
 }
 var_dump($wrong, end_of($pid));
-
-echo "-- a stream to wait on\n";
-$stream = $reader->getNotificationStream();
-$select = function (int $seconds, ...$streams) {
-    $none = null;
-    return stream_select($streams, $none, $none, $seconds);
-};
-var_dump($select(0, $stream), fread($stream, 8), feof($stream));
-for ($round = 0; $round < 3; $round++) {
-    $segment->notify();
-    $segment->notify();
-    var_dump($select(10, $stream), strlen(fread($stream, 8)), feof($stream));
-    // The second may be told of later than the first.
-    while (fread($stream, 8));
-}
-[$pid] = begin_child(function () use ($daemon) { (new Client($daemon->socket))->open("s", Access::Write)->notify(); });
-while ($reader->version() < 9) {
-    $select(10, $stream);
-    fread($stream, 8);
-}
-var_dump(end_of($pid), $reader->version());
-$again = $reader->getNotificationStream();
-while (fread($stream, 8));
-$segment->notify();
-var_dump($select(10, $again), $select(10, $stream), strlen(fread($again, 8)));
-$reader->close();
-while (fread($stream, 8));
-$segment->notify();
-var_dump($select(0, $stream));
-$reader = $client->open("s");
 
 echo "-- signals\n";
 pcntl_async_signals(true);
@@ -120,28 +90,9 @@ ValueError: Shmd\Segment::wait(): Argument #2 ($timeoutUsec) must be between -1 
 -- between processes, in turns
 int(0)
 int(0)
--- a stream to wait on
-int(0)
-string(0) ""
-bool(false)
-int(1)
-int(8)
-bool(false)
-int(1)
-int(8)
-bool(false)
-int(1)
-int(8)
-bool(false)
-int(0)
-int(9)
-int(1)
-int(1)
-int(8)
-int(0)
 -- signals
 handled
-int(12)
+int(3)
 DomainException: from the handler
 DomainException: from the handler
 Shmd\Closed 9 - []
