@@ -132,8 +132,20 @@ int shmd_write_unlock(shmd_segment* segment) {
 }
 
 int shmd_make_consistent(shmd_segment* segment) {
-    return with_sync(segment, "call the segment consistent", [](Sync& sync) {
-        return sync.core.writable ? shmd_sync_make_consistent(&sync.core, sync.in_section) : -EPERM;
+    return with_sync(segment, "call the segment consistent", [segment](Sync& sync) {
+        const HeldBy& mutex = segment->segment->mutex().holder();
+        // Those that other threads took are none of its business, unless one of them has left it to this one.
+        bool of_others = !mutex.me() && !sync.writer.me();
+        int done = -EPERM;
+        if (mutex.me() || (of_others && mutex.somebody())) {
+            done = shmd_sync_make_consistent(&sync.core, &sync.core.area->mutex);
+            if (done == 0 && !sync.in_section) shmd_sync_close_section(&sync.core);
+        }
+        if (sync.writer.me() || (of_others && sync.writer.somebody())) {
+            int writer = shmd_sync_make_consistent(&sync.core, &sync.core.area->rwlock);
+            if (done != 0) done = writer;
+        }
+        return done;
     });
 }
 

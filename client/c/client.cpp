@@ -68,14 +68,15 @@ void Client::abandon() noexcept {
 
 Outcome<SharedConnection> Client::connection() {
     std::lock_guard lock(mutex_);
-    while (current_ && !current_->usable() && current_->ours()) {
+    while (current_) {
+        if (current_->usable()) return current_;
+        if (!current_->ours()) break;
         // Whoever this process is now, it may take up what it had.
         auto next = current_->ended() ? current_->successor() : Outcome<SharedConnection>(nullptr);
         if (!next) return next;
         if (!*next) break;
         current_ = *next;
     }
-    if (current_ && current_->usable()) return current_;
     current_.reset();
     auto made = Connection::open(path_);
     if (made) current_ = *made;

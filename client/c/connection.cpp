@@ -15,6 +15,7 @@
 
 #include "fork_guard.hpp"
 #include "limits.hpp"
+#include "process_mark.hpp"
 
 namespace shmd::client {
 namespace {
@@ -43,7 +44,7 @@ struct Exchange {
 }  // namespace
 
 Identity Identity::now() noexcept {
-    return {::getpid(), ::geteuid(), ::getegid()};
+    return {process_mark(), ::geteuid(), ::getegid()};
 }
 
 Outcome<std::shared_ptr<Connection>> Connection::open(const std::string& path) {
@@ -52,7 +53,10 @@ Outcome<std::shared_ptr<Connection>> Connection::open(const std::string& path) {
     return connection;
 }
 
-Connection::Connection() : reader_(max_descriptors) {}
+Connection::Connection() : reader_(max_descriptors) {
+    mark_process();
+    identity_ = Identity::now();
+}
 
 Connection::~Connection() {
     ForkGuard& guard = ForkGuard::instance();
@@ -92,11 +96,11 @@ std::optional<Failure> Connection::connect(const std::string& path) {
 }
 
 bool Connection::ours() const noexcept {
-    return !abandoned_ && identity_.process == ::getpid();
+    return !abandoned_ && identity_.process == process_mark();
 }
 
 bool Connection::usable() const noexcept {
-    return !ended_ && !abandoned_ && identity_ == Identity::now();
+    return !ended_ && ours() && identity_ == Identity::now();
 }
 
 void Connection::give_up() noexcept {

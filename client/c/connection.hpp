@@ -22,7 +22,7 @@ namespace shmd::client {
 
 /// Who made a connection. To the daemon all its calls are theirs, whoever makes them later.
 struct Identity {
-    pid_t process;
+    std::uint32_t process;  // its mark
     uid_t user;
     gid_t group;
 
@@ -125,7 +125,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
     std::string path_;
     UniqueFd socket_;
-    Identity identity_ = Identity::now();
+    Identity identity_{};
     std::atomic<bool> ended_ = false;
     std::atomic<bool> abandoned_ = false;
     std::shared_ptr<Connection> self_;  // once abandoned: never destroyed

@@ -6,6 +6,7 @@
 
 #include "client.hpp"
 #include "connection.hpp"
+#include "process_mark.hpp"
 
 namespace shmd::client {
 namespace {
@@ -24,7 +25,7 @@ void in_child() {
     for (Connection* connection : guard.connections) connection->abandon(guard.abandoned);
     for (Client* client : guard.clients) client->abandon();
     guard.connections.clear();
-    fork_generation++;
+    renew_process_mark();
     guard.mutex.unlock();
 }
 

@@ -2,7 +2,6 @@
 // them given up in the child. A fork waits for this list's lock alone, never for a call that another thread is in.
 #pragma once
 
-#include <atomic>
 #include <mutex>
 #include <vector>
 
@@ -10,9 +9,6 @@ namespace shmd::client {
 
 class Client;
 class Connection;
-
-/// How many forks are between the first process that had connections and this one.
-inline std::atomic<unsigned> fork_generation = 0;
 
 /// Of the whole process. Borrowed pointers: each object enters and leaves by itself, holding the lock. A connection's
 /// descriptor is opened and closed under the same lock, so a child knows all that it has inherited.

@@ -10,8 +10,8 @@
 #include <limits>
 #include <system_error>
 
-#include "fork_guard.hpp"
 #include "limits.hpp"
+#include "process_mark.hpp"
 
 namespace shmd::client {
 namespace {
@@ -100,7 +100,7 @@ OpenSegment::OpenSegment(std::shared_ptr<Connection> connection, Grant grant, Ma
       access_(access),
       created_(grant.created == true),
       attachment_(grant.attachment),
-      generation_(fork_generation) {
+      process_(process_mark()) {
     take(std::move(grant.segment));
 }
 
@@ -207,7 +207,7 @@ Outcome<Empty> OpenSegment::change(const CallBody& call) {
 Outcome<Sync*> OpenSegment::sync() {
     if (Sync* ready = ready_sync()) return ready;
     // Before the lock: another thread of the parent may have had it.
-    if (generation_ != fork_generation) {
+    if (process_ != process_mark()) {
         return Failure{EPERM, "its grant belongs to the process that this one was forked from"};
     }
     std::lock_guard lock(sync_mutex_);

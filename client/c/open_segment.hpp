@@ -111,7 +111,7 @@ class OpenSegment {
     Access access_;
     bool created_;
     std::uint32_t attachment_;
-    const unsigned generation_;  // of the process that has the grant
+    const std::uint32_t process_;  // the mark of the one that has the grant
     std::mutex sync_mutex_;
     std::vector<std::unique_ptr<Sync>> syncs_;  // the last one is of this attachment; others may be in use still
     std::atomic<Sync*> sync_ = nullptr;

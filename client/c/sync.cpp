@@ -45,7 +45,7 @@ Outcome<std::unique_ptr<Sync>> Sync::map(const UniqueFd& area, std::uint32_t att
 }
 
 Sync::Sync(shmd_sync_area* area, std::uint32_t attachment, Access access)
-    : core{area, attachment, access == Access::write, 0, 0, 0, {}}, generation_(fork_generation) {}
+    : core{area, attachment, access == Access::write, 0, 0, 0, {}}, process_(process_mark()) {}
 
 Sync::~Sync() {
     // A child has no such thread.
@@ -57,7 +57,7 @@ Sync::~Sync() {
 }
 
 bool Sync::ours() const noexcept {
-    return generation_ == fork_generation.load(std::memory_order_relaxed);
+    return process_ == process_mark();
 }
 
 Outcome<int> Sync::notification_fd() {

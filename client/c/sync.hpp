@@ -10,8 +10,8 @@
 #include <mutex>
 
 #include "failure.hpp"
-#include "fork_guard.hpp"
 #include "messages.hpp"
+#include "process_mark.hpp"
 #include "sync_core.h"
 #include "unique_fd.hpp"
 
@@ -27,6 +27,7 @@ class HeldBy {
   public:
     void taken() noexcept { thread_.store(this_thread(), std::memory_order_relaxed); }
     void given_back() noexcept { thread_.store(0, std::memory_order_relaxed); }
+    [[nodiscard]] bool somebody() const noexcept { return thread_.load(std::memory_order_relaxed) != 0; }
     [[nodiscard]] bool me() const noexcept { return thread_.load(std::memory_order_relaxed) == this_thread(); }
 
   private:
@@ -40,7 +41,7 @@ class FastMutex {
     /// From here on take() may succeed.
     void ready(const shmd_sync& sync) noexcept {
         attachment_ = sync.attachment;
-        generation_ = fork_generation;
+        process_ = process_mark();
         word_.store(&sync.area->mutex, std::memory_order_release);
     }
     void gone() noexcept { word_.store(nullptr, std::memory_order_release); }
@@ -58,7 +59,7 @@ class FastMutex {
     template <typename Done>
     bool exchange(std::uint64_t from, std::uint64_t to, Done done) noexcept {
         std::uint64_t* word = word_.load(std::memory_order_acquire);
-        if (!word || generation_ != fork_generation.load(std::memory_order_relaxed)) return false;
+        if (!word || process_ != process_mark()) return false;
         if (!__atomic_compare_exchange_n(word, &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) return false;
         done();
         return true;
@@ -66,7 +67,7 @@ class FastMutex {
 
     std::atomic<std::uint64_t*> word_ = nullptr;
     std::uint32_t attachment_ = 0;
-    unsigned generation_ = 0;
+    std::uint32_t process_ = 0;
     HeldBy holder_;
 };
 
@@ -86,13 +87,13 @@ class Sync {
 
     shmd_sync core{};
     HeldBy writer{};
-    bool in_section = false;  // belongs to who has the mutex
+    std::atomic<bool> in_section = false;  // belongs to who has the mutex
 
   private:
     Sync(shmd_sync_area* area, std::uint32_t attachment, Access access);
     static void* serve(void* self);
 
-    const unsigned generation_;
+    const std::uint32_t process_;
     std::mutex notifier_mutex_;
     UniqueFd event_;
     pthread_t thread_{};

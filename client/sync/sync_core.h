@@ -331,25 +331,14 @@ static inline int shmd_sync_end_write(shmd_sync *sync) {
     return shmd_sync_unlock(sync);
 }
 
-/* Says that what the locks held by this attachment protect is whole again. in_section: a write section is open, whose end will
- * let the readers in. -EPERM: it holds no lock. */
-static inline int shmd_sync_make_consistent(shmd_sync *sync, int in_section) {
-    shmd_sync_area *area = sync->area;
-    uint64_t *const words[] = {&area->mutex, &area->rwlock};
-    int result = -EPERM;
-    for (int i = 0; i < 2; i++) {
-        uint64_t seen = __atomic_load_n(words[i], __ATOMIC_SEQ_CST);
-        while (shmd_sync_holder(seen) == sync->attachment) {
-            if (!__atomic_compare_exchange_n(words[i], &seen, seen & ~SHMD_SYNC_OWNER_DIED, 0, __ATOMIC_SEQ_CST,
-                                             __ATOMIC_SEQ_CST)) {
-                continue;
-            }
-            if (i == 0 && !in_section) shmd_sync_close_section(sync);
-            result = 0;
-            break;
-        }
+/* Says that what this lock word protects is whole again. Of the mutex outside a write section, call shmd_sync_close_section() too.
+ * -EPERM: this attachment does not hold it. */
+static inline int shmd_sync_make_consistent(const shmd_sync *sync, uint64_t *word) {
+    uint64_t seen = __atomic_load_n(word, __ATOMIC_SEQ_CST);
+    while (shmd_sync_holder(seen) == sync->attachment) {
+        if (__atomic_compare_exchange_n(word, &seen, seen & ~SHMD_SYNC_OWNER_DIED, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) return 0;
     }
-    return result;
+    return -EPERM;
 }
 
 /* -EOWNERDEAD: a writer died in its section, and nobody has repaired that yet. *sequence: for shmd_sync_end_read(). */

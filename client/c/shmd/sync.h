@@ -48,7 +48,8 @@ SHMD_API int shmd_read_unlock(shmd_segment *segment);
 SHMD_API int shmd_write_lock(shmd_segment *segment, int64_t timeout_usec);
 SHMD_API int shmd_write_unlock(shmd_segment *segment);
 
-/* Says that what is protected is whole again, for the locks that this segment holds for writing. -EPERM: it holds none. */
+/* Says that what is protected is whole again, for the mutex and the write lock as far as this thread has taken them by this segment; if
+ * neither, as far as another thread has. -EPERM: they are not held. */
 SHMD_API int shmd_make_consistent(shmd_segment *segment);
 
 /*

@@ -1,0 +1,164 @@
+// What requests cost, as numbers that no clock and no load can change: system calls. A change that makes one more of them has to
+// change the budget here, and to say why. Times are tests/bench's.
+#include <doctest/doctest.h>
+#include <shmd/shmd.h>
+#include <shmd/sync.h>
+
+#include <functional>
+#include <string>
+
+#include "libshmd_handles.hpp"
+#include "process.hpp"
+#include "syscall_counter.hpp"
+
+using namespace shmd::test;
+
+namespace {
+
+constexpr int rounds = 50;
+
+void open_and_close(shmd_client* client) {
+    shmd_segment* segment = nullptr;
+    if (shmd_open(client, "key", SHMD_READ, &segment) != 0) fail(shmd_last_error()->message);
+    shmd_close(segment);
+}
+
+void create_and_delete(shmd_client* client) {
+    shmd_segment* segment = nullptr;
+    if (shmd_create(client, "made", 4096, nullptr, &segment) != 0) fail(shmd_last_error()->message);
+    shmd_close(segment);
+    if (shmd_delete(client, "made") != 0) fail(shmd_last_error()->message);
+}
+
+std::string text_of(const Syscalls& counts) {
+    std::string text;
+    for (const auto& [name, count] : counts) text += name + " " + std::to_string(count) + ", ";
+    return text;
+}
+
+// What the program itself does, `rounds` times: exactly this.
+void check_client(Daemon& daemon, const std::function<void(shmd_client*)>& act, Syscalls budget) {
+    auto counts = count_in_child([&](const std::function<void()>& mark) {
+        Client client(daemon);
+        act(client.get());
+        mark();
+        for (int i = 0; i < rounds; i++) act(client.get());
+        mark();
+    });
+    if (!counts) {
+        MESSAGE("SKIPPED: this machine lets nobody trace system calls");
+        return;
+    }
+    for (auto& [name, count] : budget) count *= rounds;
+    INFO(text_of(*counts));
+    CHECK(*counts == budget);
+}
+
+// What the daemon does for that: at most this. Less where it meets two messages at once.
+void check_daemon(Daemon& daemon, const std::function<void(shmd_client*)>& act, const Syscalls& budget) {
+    Client client(daemon);
+    act(client.get());
+    auto counts = count_in_process(daemon.pid(), [&] {
+        for (int i = 0; i < rounds; i++) act(client.get());
+    });
+    if (!counts) {
+        MESSAGE("SKIPPED: this machine lets nobody trace system calls");
+        return;
+    }
+    INFO(text_of(*counts));
+    // Once a second it looks after memory: a few calls beside those of the requests.
+    constexpr int beside = 20;
+    for (const auto& [name, count] : *counts) {
+        CAPTURE(name);
+        auto allowed = budget.find(name);
+        CHECK(count <= (allowed == budget.end() ? 0 : allowed->second * rounds) + beside);
+    }
+}
+
+}  // namespace
+
+TEST_CASE("what opening and closing costs" * doctest::skip(sanitized)) {
+    Daemon daemon;
+    Client owner(daemon);
+    Segment segment = owner.create("key", 4096);
+    check_client(daemon, open_and_close,
+                 {{"sendmsg", 2},  // Open, Detach
+                  {"recvmsg", 1},
+                  {"fstat", 1},  // is the memory as large as told,
+                  {"fcntl", 1},  // and does it stay so
+                  {"mmap", 1},
+                  {"munmap", 1},
+                  {"close", 1},
+                  {"geteuid", 1},  // is this still who the connection is
+                  {"getegid", 1}});
+    check_daemon(daemon, open_and_close,
+                 {{"epoll_wait", 4},
+                  {"epoll_ctl", 2},
+                  {"recvmsg", 2},
+                  {"sendmsg", 1},
+                  {"openat", 1},
+                  {"close", 1},
+                  {"fcntl", 1},     // is it sealed
+                  {"ioctl", 1},     // has the client read what it was sent before
+                  {"timerfd_settime", 1}});
+}
+
+TEST_CASE("what creating and deleting costs" * doctest::skip(sanitized)) {
+    Daemon daemon;
+    check_client(daemon, create_and_delete,
+                 {{"sendmsg", 3},
+                  {"recvmsg", 2},
+                  {"fstat", 1},
+                  {"fcntl", 1},
+                  {"mmap", 1},
+                  {"munmap", 1},
+                  {"close", 1},
+                  {"geteuid", 2},
+                  {"getegid", 2}});
+    check_daemon(daemon, create_and_delete,
+                 {{"epoll_wait", 6},
+                  {"epoll_ctl", 3},
+                  {"recvmsg", 3},
+                  {"sendmsg", 2},
+                  {"memfd_create", 1},
+                  {"fchmod", 1},
+                  {"openat", 3},  // one to keep, one to grant, and what memory the machine has left
+                  {"read", 1},
+                  {"close", 5},
+                  {"ftruncate", 1},
+                  {"fallocate", 2},  // reserved, and given back
+                  {"fcntl", 5},
+                  {"ioctl", 1},
+                  {"timerfd_settime", 1}});
+}
+
+TEST_CASE("what nobody else wants is locked, read and told of without the kernel" * doctest::skip(sanitized)) {
+    Daemon daemon;
+    Client owner(daemon);
+    Segment segment = owner.create("key", 4096);
+    auto counts = count_in_child([&](const std::function<void()>& mark) {
+        Client client(daemon);
+        Segment mine = client.open("key", SHMD_WRITE);
+        auto use = [&] {
+            std::uint64_t version = 0;
+            char copy[64];
+            bool good = shmd_lock(mine.get(), -1) == 0 && shmd_unlock(mine.get()) == 0 &&
+                        shmd_read_lock(mine.get(), -1) == 0 && shmd_read_unlock(mine.get()) == 0 &&
+                        shmd_write_lock(mine.get(), 1'000'000) == 0 && shmd_write_unlock(mine.get()) == 0 &&
+                        shmd_begin_write(mine.get(), -1) == 0 && shmd_end_write(mine.get()) == 0 &&
+                        shmd_snapshot(mine.get(), 0, copy, sizeof copy, -1) == 0 && shmd_notify(mine.get(), &version) == 0 &&
+                        shmd_wait(mine.get(), version - 1, -1, &version) == 0;
+            if (!good) fail("a call failed");
+        };
+        use();
+        mark();
+        for (int i = 0; i < rounds; i++) use();
+        mark();
+    });
+    if (!counts) {
+        MESSAGE("SKIPPED: this machine lets nobody trace system calls");
+        return;
+    }
+    INFO(text_of(*counts));
+    CHECK(counts->empty());
+}
