@@ -1,5 +1,6 @@
 /* The readers-writer lock (SYNC.md, "Readers-writer lock"): the threads 0 to READERS - 1 read, the others write, ROUNDS times each.
- * With SHARED=2 the first two readers are threads of one process, whose slots are alike. */
+ * With SHARED=2 the first two readers are threads of one process, whose slots are alike. With SCAN_GOES_ON a writer that has slept
+ * looks at the remaining slots only. */
 #ifndef THREADS
 #define THREADS 3
 #endif
@@ -21,6 +22,12 @@
 #endif
 /* Who reads or writes, whatever the slots and the word say. */
 #define DIES(a) \
+    for (thread : 0 .. SLOTS - 1) { \
+        if \
+        :: slot[thread] == a -> locks[thread] = false \
+        :: else \
+        fi \
+    } \
     for (thread : 0 .. READERS - 1) { \
         if \
         :: ATTACHMENT(thread) == a -> reads[thread] = false \
@@ -35,6 +42,7 @@
 #define SAME_ROLE (self != READERS)
 
 byte slot[4];
+bool locks[4]; /* not in the area: what the slot's process remembers */
 byte drain, high_water;
 bool reads[4];
 byte writer; /* a thread + 1 */
@@ -43,25 +51,13 @@ byte writer; /* a thread + 1 */
 
 #define NOBODY_READS (!reads[0] && !reads[1] && !reads[2] && !reads[3])
 
-/* Clears a slot. */
-#define CLEAR(n) d_step { slot[n] == me -> slot[n] = 0; i = 0; reads[self] = false }
-
-/* Clears some slot that is `me`. There must be one. */
-inline clear_some() {
-#ifdef ASCENDING /* one way to find one: a single pass over the slots, upwards */
-    do
-    :: CLEAR(i); break
-    :: d_step { slot[i] != me -> i++; assert(i < SLOTS) }
-    od
+/* Leaves a slot that a read lock of this process has, be it another thread's: locks[n], which the process remembers. What a thread has
+ * only claimed is not among them. */
+#ifdef BROKEN_CLAIM_LOST
+#define UNLOCK_SLOT(n) d_step { slot[n] == me -> slot[n] = 0; reads[self] = false }
 #else
-    if
-    :: CLEAR(0)
-    :: CLEAR(1)
-    :: CLEAR(2)
-    :: CLEAR(3)
-    fi
+#define UNLOCK_SLOT(n) d_step { slot[n] == me && locks[n] -> slot[n] = 0; locks[n] = false; reads[self] = false }
 #endif
-}
 
 proctype Reader(byte self) provided (I_MAY_GO_ON) {
     byte me = ATTACHMENT(self), w, i, h, round, thread;
@@ -99,10 +95,11 @@ look:
             od;
             if
 #if defined(BROKEN_NO_SECOND_LOOK) || defined(BROKEN_HIGH_WATER_LATE)
-            :: d_step { true -> i = 0; reads[self] = true; assert(writer == 0) }
+            :: d_step { true -> locks[i] = true; i = 0; reads[self] = true; assert(writer == 0) }
 #else
             :: d_step {
                     HOLDER(rwlock) == 0 ->
+                    locks[i] = true;
                     i = 0;
                     reads[self] = true;
                     assert(writer == 0);
@@ -111,9 +108,14 @@ look:
             :: HOLDER(rwlock) != 0 -> goto clear
 #endif
             fi;
-            clear_some();
             if
-            :: d_step { HOLDER(rwlock) == 0 }; goto next
+            :: UNLOCK_SLOT(0)
+            :: UNLOCK_SLOT(1)
+            :: UNLOCK_SLOT(2)
+            :: UNLOCK_SLOT(3)
+            fi;
+            if
+            :: HOLDER(rwlock) == 0 -> goto next
             :: HOLDER(rwlock) != 0
             fi;
 #ifndef BROKEN_LEAVE_WITHOUT_DRAIN
@@ -123,13 +125,16 @@ look:
             goto next;
 
 clear: /* a writer was faster */
+#ifdef BROKEN_CLAIM_LOST
             if
-            :: CLEAR(i)
-            :: d_step { slot[i] != me -> i = 0 }; /* a thread of ours has given it back in place of its own */
-#ifndef BROKEN_CLAIM_LOST
-                clear_some()
-#endif
+            :: d_step { slot[i] == me -> slot[i] = 0; i = 0 }
+            :: d_step { slot[i] != me -> i = 0 } /* a thread of ours has given it back in place of its own */
             fi;
+#else
+            if
+            :: d_step { true -> assert(slot[i] == me); slot[i] = 0; i = 0 }
+            fi;
+#endif
             if
             :: HOLDER(rwlock) == 0 -> goto look
             :: HOLDER(rwlock) != 0
@@ -179,11 +184,15 @@ locked:
                 do
                 :: d_step { slot[i] == 0 && i + 1 < h -> i++ }
                 :: d_step { slot[i] == 0 && i + 1 == h -> i = 0; h = 0; writer = self + 1; assert(NOBODY_READS) }; break
+                #ifdef SCAN_GOES_ON /* what was once seen free stays so */
+                :: d_step { slot[i] != 0 -> h = 0 }; break
+#else
                 :: d_step { slot[i] != 0 -> i = 0; h = 0 }; break
+#endif
                 od;
                 if
                 :: d_step { writer == self + 1 -> d = 0 }; break
-                :: d_step { writer != self + 1 && give_ups > 0 -> give_ups--; d = 0 }; break
+                :: d_step { writer != self + 1 && give_ups > 0 -> give_ups--; d = 0; i = 0 }; break
 #ifdef BROKEN_DRAIN_NOT_READ_AGAIN
                 :: d_step { writer != self + 1 -> asleep[self] = DRAIN_FUTEX }; futex_sleep()
 #else

@@ -24,7 +24,7 @@ need_packages() {
 
 build_packages=(g++ cmake ninja-build pkg-config libasio-dev nlohmann-json3-dev rapidjson-dev libspdlog-dev libcli11-dev
                 libsystemd-dev zlib1g-dev scdoc)
-test_packages=(doctest-dev libbenchmark-dev binutils make procps
+test_packages=(doctest-dev libbenchmark-dev binutils make procps spin
                systemd-container systemd-sysv dbus libpam-systemd  # a real systemd
                dpkg-dev file lintian man-db mandoc                 # packages
                bash-completion zsh fish                            # completions
