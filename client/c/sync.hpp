@@ -47,22 +47,29 @@ class FastMutex {
     void gone() noexcept { word_.store(nullptr, std::memory_order_release); }
 
     /// False: take the long way.
-    [[nodiscard]] bool take() noexcept { return exchange(0, attachment_, [this] { holder_.taken(); }); }
+    [[nodiscard]] bool take() noexcept {
+        std::uint64_t* word = usable_word();
+        if (!word || !exchange(*word, 0, attachment_)) return false;
+        holder_.taken();
+        return true;
+    }
     /// Likewise.
     [[nodiscard]] bool give_back() noexcept {
+        std::uint64_t* word = usable_word();
+        if (!word) return false;
         holder_.given_back();
-        return exchange(attachment_, 0, [] {});
+        return exchange(*word, attachment_, 0);
     }
     [[nodiscard]] HeldBy& holder() noexcept { return holder_; }
 
   private:
-    template <typename Done>
-    bool exchange(std::uint64_t from, std::uint64_t to, Done done) noexcept {
+    // Before anything else is read here: it is published by the word.
+    [[nodiscard]] std::uint64_t* usable_word() const noexcept {
         std::uint64_t* word = word_.load(std::memory_order_acquire);
-        if (!word || process_ != process_mark()) return false;
-        if (!__atomic_compare_exchange_n(word, &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) return false;
-        done();
-        return true;
+        return word && process_ == process_mark() ? word : nullptr;
+    }
+    static bool exchange(std::uint64_t& word, std::uint64_t from, std::uint64_t to) noexcept {
+        return __atomic_compare_exchange_n(&word, &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
     }
 
     std::atomic<std::uint64_t*> word_ = nullptr;
