@@ -54,8 +54,8 @@ impl Segment<ReadWrite> {
     /// Takes the mutex, as soon as nobody holds it.
     ///
     /// # Errors
-    /// `Inherited` in a child made by fork(2): it opens the segment itself before it takes a lock. `GrantEnded` and `NoDaemon`
-    /// when no daemon knows of the segment any more. At the first call also what keeps the daemon from giving the memory:
+    /// `Inherited` in a child made by fork(2): it opens the segment itself before it takes a lock. `GrantEnded`, or `NoDaemon` a
+    /// little later, when no daemon knows of the segment any more. At the first call also what keeps the daemon from giving the memory:
     /// `QuotaExceeded`, `OutOfMemory`, `MethodNotFound` from an older one.
     #[inline]
     pub fn lock(&self) -> Result<Guard<'_>> {

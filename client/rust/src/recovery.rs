@@ -14,12 +14,17 @@ pub(crate) struct Recovery {
     message: Vec<u8>,
     /// To a daemon that has not answered yet, after the end of the connection.
     probe: Option<Link>,
+    /// How often no daemon was there.
+    missed: u32,
 }
+
+/// A daemon that is not there may be about to come back.
+const MOST_MISSED: u32 = 4;
 
 impl Recovery {
     pub(crate) fn new(link: Link, attachment: u32) -> Self {
         let message = segments_call("RecoverLocks", object(json!({ "attachment": attachment })), Wants::Nothing);
-        Recovery { link, attachment, message, probe: None }
+        Recovery { link, attachment, message, probe: None, missed: 0 }
     }
 
     /// Sends the call, on a new connection if the old one has ended. Should that need more time, the next time does it.
@@ -32,11 +37,17 @@ impl Recovery {
                 return Err(ErrorKind::GrantEnded.into());
             }
             if self.link.notify_at_once(&self.message) {
+                self.missed = 0;
                 return Ok(());
             }
-            match self.link.successor_at_once(&mut self.probe)? {
-                Some(next) => self.link = next,
-                None => return Ok(()),
+            match self.link.successor_at_once(&mut self.probe) {
+                Ok(Some(next)) => self.link = next,
+                Ok(None) => return Ok(()),
+                Err(error) => {
+                    self.missed += 1;
+                    let may_come_back = matches!(error.kind(), ErrorKind::NoDaemon(_)) && self.missed < MOST_MISSED;
+                    return if may_come_back { Ok(()) } else { Err(error) };
+                }
             }
         }
     }

@@ -23,7 +23,7 @@ use crate::waiting::{sleep_on_own, wake_own, Wait};
 /// [`take`](Self::take) reads.
 ///
 /// It has a thread, which ends when this is dropped. It does not keep the segment open: when that is closed, the descriptor is
-/// readable a second later at the latest, and `take` fails.
+/// readable 16 seconds later at the latest, and `take` fails.
 ///
 /// ```
 /// # fn main() -> shmd::Result<()> {
@@ -150,7 +150,10 @@ impl Watching {
             }
         };
         match after {
-            None => sleep_on_own(&self.control, control),
+            None => {
+                wait.restart();
+                sleep_on_own(&self.control, control)
+            }
             Some(after) => match self.area.before_sleep(after) {
                 Some(asleep) => {
                     wait.sleep_on_two(low_half(self.area.version()), asleep, &self.control, control).map(drop)

@@ -1,4 +1,4 @@
-//! Waiting in a sync area: for how long, in which steps, and with a question to the daemon once a second.
+//! Waiting in a sync area: for how long, in which steps, and with a question to the daemon now and then.
 
 use std::ffi::c_void;
 use std::sync::atomic::AtomicU32;
@@ -15,9 +15,11 @@ use crate::frame::io_error;
 use crate::open::Open;
 use crate::recovery::Recovery;
 
-/// Nobody sleeps longer at a time: what was missed, by whomever, does not last.
-const LONGEST_SLEEP: Duration = Duration::from_secs(1);
-/// The same where the kernel cannot wait for two words at once (before Linux 5.16).
+/// After how long a sleep the daemon is asked, the first time. What was missed, by whomever, does not last.
+const FIRST_SLEEP: Duration = Duration::from_secs(1);
+/// Each one is twice as long as the one before, up to this.
+const LONGEST_SLEEP: Duration = Duration::from_secs(16);
+/// The longest one where the kernel cannot wait for two words at once (before Linux 5.16).
 const LONGEST_SLEEP_ON_ONE: Duration = Duration::from_millis(50);
 /// Looking so often before sleeping is cheaper than sleeping when what is waited for takes little time.
 const SPINS: u32 = 100;
@@ -54,17 +56,24 @@ pub(crate) struct Wait<'a> {
     limit: Limit,
     asking: Asking<'a>,
     ask_at: Option<Instant>,
+    pause: Duration,
     spins: u32,
 }
 
 impl<'a> Wait<'a> {
     pub(crate) fn new(open: &'a Open, limit: Limit) -> Self {
-        Wait { limit, asking: Asking::Of(open), ask_at: None, spins: SPINS }
+        Wait { limit, asking: Asking::Of(open), ask_at: None, pause: FIRST_SLEEP, spins: SPINS }
     }
 
     /// Without an end.
     pub(crate) fn asking(recovery: Recovery) -> Wait<'static> {
-        Wait { limit: Limit::Never, asking: Asking::By(Box::new(recovery)), ask_at: None, spins: 0 }
+        Wait { limit: Limit::Never, asking: Asking::By(Box::new(recovery)), ask_at: None, pause: FIRST_SLEEP, spins: 0 }
+    }
+
+    /// Begins anew.
+    pub(crate) fn restart(&mut self) {
+        self.ask_at = None;
+        self.pause = FIRST_SLEEP;
     }
 
     /// Whether it is to look once, and not to wait.
@@ -99,17 +108,18 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// For how long to sleep now; none when the time is over. Asks the daemon when a second has passed since the last time.
+    /// For how long to sleep now; none when the time is over. Asks the daemon when it is time for that.
     fn step(&mut self) -> Result<Option<Duration>> {
         let now = Instant::now();
         let left = self.left(now);
         if left == Some(Duration::ZERO) {
             return Ok(None);
         }
-        let mut ask_at = *self.ask_at.get_or_insert(now + LONGEST_SLEEP);
+        let mut ask_at = *self.ask_at.get_or_insert(now + self.pause);
         if ask_at <= now {
             self.ask()?;
-            ask_at = now + LONGEST_SLEEP;
+            self.pause = LONGEST_SLEEP.min(self.pause * 2);
+            ask_at = now + self.pause;
             self.ask_at = Some(ask_at);
         }
         let step = ask_at.saturating_duration_since(now);
