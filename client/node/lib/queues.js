@@ -1,5 +1,5 @@
-// Those of this process who wait in a sync area for the same thing: one thread waits for all of them. Knows the native part; what is
-// locked, and the daemon, are sync.js's.
+// Those of this process who wait in a sync area for the same thing: one thread waits for all of them. Knows the native part; what
+// is locked, and the daemon, are sync.js's.
 import { constants } from "node:os";
 
 import { MemoryError, codeOf, inContext } from "./errors.js";
@@ -189,7 +189,10 @@ export class VersionQueue extends Queue {
     this.take(0, this.#seen);
   }
 
-  /** For any later one: nobody here waits for what has been seen, nor does who comes meanwhile. @protected @override @param {Wait} wait */
+  /**
+   * For any later one: nobody here waits for what has been seen, nor does who comes meanwhile.
+   * @protected @override @param {Wait} wait
+   */
   start(wait) {
     return wait.version(this.area, this.#seen);
   }

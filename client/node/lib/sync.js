@@ -1,8 +1,8 @@
 // A segment's sync area: opened at its first use, and asked about by the daemon when somebody has waited long.
 import { encodeCall } from "./calls.js";
 import {
-  ClosedError, ConnectError, DisconnectedError, MemoryError, NotLockedError, OwnerDiedError, ProtocolError, ReadOnlyError, ShmdError, codeOf,
-  inContext,
+  ClosedError, ConnectError, DisconnectedError, MemoryError, NotLockedError, OwnerDiedError, ProtocolError, ReadOnlyError, ShmdError,
+  codeOf, inContext,
 } from "./errors.js";
 import * as limits from "./limits.js";
 import { descriptorOf } from "./memory.js";
@@ -172,7 +172,8 @@ export class Sync {
     return this.#wait("take a snapshot of", false, options, ({ area }, waiter) => {
       const settle = (/** @type {number} */ result) => {
         if (result === 0) waiter.resolve(target);
-        else waiter.reject(result === -native.ownerDead ? inContext(new OwnerDiedError(), waiter.tried) : failure(result, waiter.tried));
+        else if (result === -native.ownerDead) waiter.reject(inContext(new OwnerDiedError(), waiter.tried));
+        else waiter.reject(failure(result, waiter.tried));
       };
       const begun = waiter.begin();
       if (!begun || target.length <= copiedAtOnce) {

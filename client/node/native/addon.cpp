@@ -1,5 +1,5 @@
-// The native part of the package shmd for Node.js: a socket that takes descriptors, mapped memory, and the locks in it. All else is
-// JavaScript.
+// The native part of the package shmd for Node.js: a socket that takes descriptors, mapped memory, and the locks in it. All else
+// is JavaScript.
 #include <napi.h>
 #include <sys/auxv.h>
 

@@ -13,16 +13,16 @@ namespace shmd::node {
 /// The sleep of one wait. All results of a function that takes one are those of sync_core.h, and -ECANCELED.
 class Sleeper {
   public:
-    /// on_long: called when it has slept for a second, for two more, and so on, for the daemon to be asked about those who may have
-    /// died.
+    /// on_long: called when it has slept for a second, for two more, and so on, for the daemon to be asked about those who may
+    /// have died.
     explicit Sleeper(std::function<void()> on_long) : on_long_(std::move(on_long)) {}
 
     /// From any thread. The wait ends with -ECANCELED, or has already ended.
     void cancel() noexcept { shmd_sync_cancel(&stop_); }
     [[nodiscard]] bool cancelled() const noexcept { return __atomic_load_n(&stop_, __ATOMIC_SEQ_CST) != 0; }
 
-    /// Sleeps as long as *futex is expected. 0: look again. A wake-up may have come together with the cancellation, so that is told
-    /// only here, before the next sleep, when the word is known to be held and to have its mark.
+    /// Sleeps as long as *futex is expected. 0: look again. A wake-up may have come together with the cancellation, so that is
+    /// told only here, before the next sleep, when the word is known to be held and to have its mark.
     int sleep(std::uint32_t* futex, std::uint32_t expected);
     /// Sleeps for so long, for what nobody tells. 0: look again.
     int nap(std::int64_t nanoseconds);

@@ -1,4 +1,5 @@
-// Another process: it is told a JSON object a line on stdin, {"op": ...}, and answers {"done": ...}, one after the other. It ends with its stdin.
+// Another process: it is told a JSON object a line on stdin, {"op": ...}, and answers {"done": ...}, one after the other. It ends
+// with its stdin.
 import { createInterface } from "node:readline";
 
 import { connect } from "../../index.js";
