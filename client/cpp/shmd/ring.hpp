@@ -55,7 +55,7 @@ class Producer {
   public:
     /// Makes a ring of a segment that is all zeros, and goes on with one that is there.
     explicit Producer(Segment segment, const ProducerOptions& options = {})
-        : segment_(segment.release()), options_(options), ring_(shmd_data(segment_.get()), shmd_size(segment_.get())) {
+        : segment_(std::move(segment)), options_(options), ring_(segment_.data(), segment_.size()) {
         lock();
         if (options_.producers == Producers::shared) lock_.reset();
     }
@@ -129,6 +129,8 @@ class Producer {
     /// The producer must not be moved while there is one.
     [[nodiscard]] Batch batch() noexcept { return Batch(*this); }
 
+    /// For publish() and whatever else does not concern its content.
+    [[nodiscard]] Segment& segment() noexcept { return segment_; }
     /// For the C interface. Borrowed.
     [[nodiscard]] shmd_segment* get() const noexcept { return segment_.get(); }
 
@@ -183,10 +185,10 @@ class Producer {
         if (!std::exchange(told_, true)) shmd_notify(segment_.get(), nullptr);
     }
 
-    shmd::detail::Owned<shmd_segment> segment_;
+    Segment segment_;
     ProducerOptions options_;
     detail::Ring ring_;
-    std::unique_ptr<shmd_segment, Unlock> lock_{};  // given back before the segment
+    std::unique_ptr<shmd_segment, Unlock> lock_{};  // given back before the segment is closed
     std::uint64_t oldest_ = 0, published_ = 0;      // as they are in the ring, while it is locked
     std::uint64_t head_ = 0, sequence_ = 0;         // where the next record begins, and its number
     unsigned mark_ = 0;                             // the mark that is in use

@@ -2,8 +2,12 @@
 
 import contextlib
 import errno
+import os
 import random
+import re
 import struct
+import subprocess
+import sys
 import threading
 import zlib
 
@@ -11,6 +15,7 @@ import pytest
 
 import shmd
 from children import Child
+from conftest import ROOT
 from shmd import _ring, ring
 
 pytestmark = [
@@ -411,6 +416,27 @@ def test_a_spoiled_ring_gives_errors_or_records(client):
                 except shmd.Error as error:
                     codes.add(error.errno)
     assert errno.EBADMSG in codes and codes <= {errno.EBADMSG, errno.EBADFD, errno.ENOTSUP}
+
+
+def test_the_example_between_two_languages(daemon):
+    """client/examples: a producer in C++, consumers in Python."""
+    examples = os.environ.get("SHMD_EXAMPLES")
+    if not examples:
+        pytest.skip("the examples of this build are not known: name their directory in $SHMD_EXAMPLES")
+    consumer = [sys.executable, ROOT / "client" / "examples" / "readings.py", "readings"]
+    # One that waits for the ring, and one that comes when all has been said.
+    with subprocess.Popen(consumer, stdout=subprocess.PIPE, text=True) as early:
+        try:
+            subprocess.run([f"{examples}/readings", "readings", "20000"], check=True)
+            late = subprocess.run(consumer, capture_output=True, text=True, check=True)
+            told = [early.communicate(timeout=100)[0], late.stdout]
+            assert early.returncode == 0
+        finally:
+            early.kill()
+    for text in told:
+        count, lost = map(int, re.match(r"(\d+) readings, (\d+) lost, the highest is 1.000$", text).groups())
+        assert count + lost == 20000 and count > 0
+    assert subprocess.run([f"{examples}/readings"], stderr=subprocess.PIPE).returncode == 2
 
 
 def test_a_child_after_fork(make, consume):

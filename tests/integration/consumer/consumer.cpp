@@ -1,4 +1,5 @@
 #include <iostream>
+#include <shmd/ring.hpp>
 #include <shmd/shmd.hpp>
 #include <string>
 #include <string_view>
