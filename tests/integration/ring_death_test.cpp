@@ -84,7 +84,8 @@ class Reader {
 };
 
 // Until it is killed, or this many records. Small and large ones, by all ways there are.
-int produce(const std::string& socket, std::uint64_t id, std::uint64_t seed, Producers producers, std::uint64_t count = UINT64_MAX) {
+int produce(const std::string& socket, std::uint64_t id, std::uint64_t seed, Producers producers,
+            std::uint64_t count = UINT64_MAX) {
     std::mt19937_64 random(seed + id);
     shmd::Client client(socket);
     Producer producer(client.open_write("ring"), {.producers = producers});
@@ -353,7 +354,8 @@ TEST_CASE("a spoiled ring gives errors or records, to consumers and producers") 
     shmd::Client client(daemon.socket());
     // It ends with its page.
     auto segment = client.create("ring", 4096);
-    const std::uint64_t words[] = {0, 1, 2, 7, 8, 16, 32, 255, 3840, 3841, 3856, 0xfffffff0, 0xffffffff, 1ull << 32, 1ull << 61, ~0ull, ~15ull};
+    const std::uint64_t words[] = {0,    1,    2,          7,          8,          16,         32,    255,   3840,
+                                   3841, 3856, 0xfffffff0, 0xffffffff, 1ull << 32, 1ull << 61, ~0ull, ~15ull};
     std::uint64_t seen = 0;
     for (int i = 0; i < 3000; i++) {
         auto bytes = segment.bytes();

@@ -45,8 +45,8 @@ enum class Producers { exclusive, shared };
 
 struct ProducerOptions {
     Producers producers = Producers::exclusive;
-    /// How long it waits for another producer: the constructor for an exclusive one, every push for a shared one. Then it throws
-    /// with std::errc::timed_out.
+    /// How long it waits for another producer: the constructor for an exclusive one, every push for a shared one. Then
+    /// it throws with std::errc::timed_out.
     std::chrono::microseconds timeout = std::chrono::microseconds::max();
 };
 
@@ -76,12 +76,13 @@ class Producer {
         commit();
     }
 
-    /// Room for a record of this many bytes, to be written in place; aligned to 16 bytes, its content is undefined. commit() or cancel()
-    /// must follow. A shared producer keeps the others out until then.
+    /// Room for a record of this many bytes, to be written in place; aligned to 16 bytes, its content is undefined.
+    /// commit() or cancel() must follow. A shared producer keeps the others out until then.
     [[nodiscard]] std::span<std::byte> reserve(std::size_t size) {
         if (reserved_) shmd::detail::refuse("a record is reserved already");
         if (size > max_record_size()) {
-            detail::fail(EMSGSIZE, "the record has " + std::to_string(size) + " bytes, the ring takes " + std::to_string(max_record_size()));
+            detail::fail(EMSGSIZE, "the record has " + std::to_string(size) + " bytes, the ring takes " +
+                                       std::to_string(max_record_size()));
         }
         if (!lock_) lock();
         std::uint64_t bytes = detail::record_bytes(size);
@@ -112,8 +113,8 @@ class Producer {
         if (batches_ == 0) finish();
     }
 
-    /// Many records at once: they are published, and consumers woken, when this object ends, all of them in one step as far as the ring
-    /// is large enough. A shared producer keeps the others out meanwhile.
+    /// Many records at once: they are published, and consumers woken, when this object ends, all of them in one step as
+    /// far as the ring is large enough. A shared producer keeps the others out meanwhile.
     class Batch {
       public:
         explicit Batch(Producer& producer) noexcept : producer_(&producer) { producer.batches_++; }
@@ -226,8 +227,8 @@ class Consumer {
         return record;
     }
 
-    /// The next record in place, without a copy. A producer may overwrite it meanwhile: believe nothing of what was seen until advance()
-    /// has said that it was still there.
+    /// The next record in place, without a copy. A producer may overwrite it meanwhile: believe nothing of what was
+    /// seen until advance() has said that it was still there.
     [[nodiscard]] std::optional<Record> peek() {
         for (;;) {
             peeked_ = 0;
@@ -250,8 +251,8 @@ class Consumer {
         }
     }
 
-    /// Goes beyond what peek() gave. False when it was, or may have been, overwritten since: what was seen of it is worth nothing, and
-    /// it counts as lost.
+    /// Goes beyond what peek() gave. False when it was, or may have been, overwritten since: what was seen of it is
+    /// worth nothing, and it counts as lost.
     [[nodiscard]] bool advance() {
         if (peeked_ == 0) shmd::detail::refuse("there is no record to go beyond");
         std::uint64_t bytes = std::exchange(peeked_, 0);
