@@ -41,5 +41,7 @@ void add_system_v_cases(const Settings& settings);
 
 /// Locks and wake-ups.
 void add_sync_cases(const Settings& settings);
+/// The ring buffer beside a Unix socket.
+void add_ring_cases(const Settings& settings);
 
 }  // namespace shmd::bench

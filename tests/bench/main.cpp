@@ -78,6 +78,7 @@ TEST_CASE("every case that runs is measured") {
     shmd::bench::add_keeping_cases(settings);
     shmd::bench::add_system_v_cases(settings);
     shmd::bench::add_sync_cases(settings);
+    shmd::bench::add_ring_cases(settings);
     std::size_t matching = benchmark::RunSpecifiedBenchmarks(&report);
     worked = matching > 0 && report.complete();
     if (given->json) report.write_json(*given->json);
