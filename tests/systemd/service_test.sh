@@ -56,9 +56,9 @@ entry() {
 
 bed_as alice shmdctl create app/table --size 1M
 check "its status tells how much it keeps" \
-    is "1 segment, 1.0 MiB" bed_await_property shmd.service StatusText '^1 segment'
+    is "1 segment, 1.0 MiB" bed_await_property shmd.service StatusText '^1 segment, 1[.]0 MiB'
 check "an administrator deletes it" bed_as carol shmdctl rm --force app/table
-check "its status follows" is "0 segments, 0 B" bed_await_property shmd.service StatusText '^0 segments'
+check "its status follows" is "0 segments, 0 B" bed_await_property shmd.service StatusText '^0 segments, 0 B'
 bed journalctl --sync
 deleted=(SHMD_KEY=app/table "SHMD_UID=$carol" MESSAGE_ID=b1ad972d250a4448b6e4059771b56aea)
 check "the journal has who deleted it, to search for by key and user" \

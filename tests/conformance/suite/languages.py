@@ -135,7 +135,8 @@ def node(place):
     need("node", "npm")
     build, done = copied(place, os.path.join(CLIENTS, "node"), "node", "build/Release/shmd.node", ("node_modules", "build", "test"))
     if not done:
-        run(["npm", "ci", "--omit=dev", "--no-audit", "--no-fund"], place, build)
+        # The headers that it shares with other clients are there.
+        run(["npm", "ci", "--omit=dev", "--no-audit", "--no-fund"], place, build, SHMD_SOURCE_DIR=os.path.dirname(CLIENTS))
     return ["node", agent], {"SHMD_NODE_PACKAGE": build}
 
 
