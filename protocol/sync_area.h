@@ -19,6 +19,9 @@ enum {
     SHMD_SYNC_SLOTS_PER_LINE = 16
 };
 
+/* In read_only, beside the count: there was such an attachment once. */
+#define SHMD_SYNC_READERS UINT32_C(0x80000000)
+
 /* A lock word's bits, beside the holder in the low half. */
 #define SHMD_SYNC_HOLDER UINT64_C(0xffffffff)
 #define SHMD_SYNC_WAITERS (UINT64_C(1) << 32)

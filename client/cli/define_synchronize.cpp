@@ -5,7 +5,7 @@
 namespace shmd::cli {
 
 void define_wait(CLI::App& app, Invocation& invocation) {
-    CLI::App& command = add_command(app, "wait", "Wait until there is a segment with this key, or news of it",
+    CLI::App& command = add_command(app, "wait", "Wait until there is a segment, or news of it",
                                     "  shmdctl wait app/cache && start-the-reader\n"
                                     "  shmdctl wait app/cache --timeout 30s\n"
                                     "  while shmdctl wait app/table --notified; do reload; done");

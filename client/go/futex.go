@@ -24,6 +24,8 @@ const (
 	firstPatience, mostPatience = time.Second, 16 * time.Second
 	// How soon the end of a context is noticed on kernels before 5.16, and in sandboxes, that have no futex_waitv(2).
 	pollInterval = 20 * time.Millisecond
+	// For how long somebody sleeps at most where others may only read the area, or might; see protocol/SYNC.md.
+	besideReaders = 50 * time.Millisecond
 )
 
 var littleEndian = func() bool {
@@ -180,7 +182,7 @@ func (s *sleeper) sleepOnAll(futex *uint32, value uint32) syscall.Errno {
 	}
 	var now syscall.Timespec
 	syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, clockMonotonic, uintptr(unsafe.Pointer(&now)), 0)
-	nanoseconds := now.Nano() + int64(time.Until(s.ask))
+	nanoseconds := now.Nano() + int64(s.nap(futex))
 	until := wideTime{nanoseconds / int64(time.Second), nanoseconds % int64(time.Second)}
 	for {
 		_, _, number := syscall.Syscall6(waitvNumber(), uintptr(unsafe.Pointer(&all)), count, 0,
@@ -194,6 +196,17 @@ func (s *sleeper) sleepOnAll(futex *uint32, value uint32) syscall.Errno {
 			return number
 		}
 	}
+}
+
+// nap is for how long to sleep at most: until the daemon is to be asked, or shorter where somebody may only read the area, who can still
+// take a wake-up that was another's.
+func (s *sleeper) nap(futex *uint32) time.Duration {
+	length := time.Until(s.ask)
+	area := (*areaLayout)(unsafe.Pointer(uintptr(unsafe.Pointer(futex)) &^ (areaBytes - 1)))
+	if area.readOnly.Load() != 0 && length > besideReaders {
+		return besideReaders
+	}
+	return length
 }
 
 func (s *sleeper) sleepInPieces(futex *uint32, value uint32) error {

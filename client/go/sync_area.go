@@ -25,6 +25,8 @@ const (
 	holderBits = uint64(math.MaxUint32)
 	waiters    = uint64(1) << 32
 	ownerDied  = uint64(1) << 33
+
+	hadReaders = uint32(1) << 31 // in readOnly, beside the count
 )
 
 type areaLayout struct {

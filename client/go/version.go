@@ -30,7 +30,7 @@ func (s *Segment) Notify(ctx context.Context) (uint64, error) {
 		w := version.Load()
 		next := (w/2 + 1) * 2
 		if version.CompareAndSwap(w, next) {
-			if w%2 == 1 || a.words.readOnly.Load() != 0 {
+			if w%2 == 1 || a.words.readOnly.Load()&^hadReaders != 0 {
 				wake(lowHalf(version), everybody)
 			}
 			return next / 2, nil

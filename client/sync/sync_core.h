@@ -93,6 +93,27 @@ static inline void shmd_sync_futex_wake(uint32_t *word, int how_many) {
     errno = saved;
 }
 
+/*
+ * Whoever may only read the area can still name its futexes, and take a wake-up that was another's (FUTEX_CMP_REQUEUE). So where there
+ * are, or were, such attachments nobody sleeps for longer than this without looking again.
+ */
+#define SHMD_SYNC_BESIDE_READERS INT64_C(50000000)
+
+/* The deadline, or an earlier time at which to look again. */
+static inline int64_t shmd_sync_sleep_until(const uint32_t *futex, int64_t deadline) {
+    const shmd_sync_area *area = (const shmd_sync_area *)((uintptr_t)futex & ~(uintptr_t)(SHMD_SYNC_BYTES - 1));
+    if (__atomic_load_n(&area->read_only, __ATOMIC_RELAXED) == 0) return deadline;
+    int64_t soon = shmd_sync_now() + SHMD_SYNC_BESIDE_READERS;
+    return soon < deadline ? soon : deadline;
+}
+
+/* As shmd_sync_futex_wait() on a futex of an area; -EAGAIN also says that it is time to look again. */
+static inline int shmd_sync_sleep(uint32_t *futex, uint32_t expected, int64_t deadline) {
+    int64_t until = shmd_sync_sleep_until(futex, deadline);
+    int slept = shmd_sync_futex_wait(futex, expected, until);
+    return slept == -ETIMEDOUT && until < deadline ? -EAGAIN : slept;
+}
+
 /* ---- Lock words ---- */
 
 static inline uint32_t shmd_sync_holder(uint64_t word) { return (uint32_t)(word & SHMD_SYNC_HOLDER); }
@@ -104,7 +125,7 @@ static inline int shmd_sync_sleep_on(uint64_t *word, uint64_t seen, int64_t dead
         if (!__atomic_compare_exchange_n(word, &seen, marked, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) return -EAGAIN;
         seen = marked;
     }
-    return shmd_sync_futex_wait(shmd_sync_high_half(word), (uint32_t)(seen >> 32), deadline);
+    return shmd_sync_sleep(shmd_sync_high_half(word), (uint32_t)(seen >> 32), deadline);
 }
 
 /*
@@ -294,7 +315,7 @@ static inline int shmd_sync_write_lock(shmd_sync *sync, int64_t deadline) {
         /* A slot that was once seen free stays so: whoever takes it now leaves it again. */
         while (number < high && __atomic_load_n(shmd_sync_slot(area, number), __ATOMIC_SEQ_CST) == 0) number++;
         if (number == high) return locked;
-        int slept = deadline <= SHMD_SYNC_NOW ? -ETIMEDOUT : shmd_sync_futex_wait(&area->drain, drain, deadline);
+        int slept = deadline <= SHMD_SYNC_NOW ? -ETIMEDOUT : shmd_sync_sleep(&area->drain, drain, deadline);
         if (slept != 0 && slept != -EAGAIN) {
             (void)shmd_sync_write_unlock(sync);
             return slept;
@@ -411,7 +432,7 @@ static inline uint64_t shmd_sync_notify(shmd_sync *sync) {
     do {
         next = (seen / 2 + 1) * 2;
     } while (!__atomic_compare_exchange_n(&area->version, &seen, next, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
-    if (seen % 2 == 1 || __atomic_load_n(&area->read_only, __ATOMIC_SEQ_CST) != 0) {
+    if (seen % 2 == 1 || (__atomic_load_n(&area->read_only, __ATOMIC_SEQ_CST) & ~SHMD_SYNC_READERS) != 0) {
         shmd_sync_futex_wake(shmd_sync_low_half(&area->version), INT_MAX);
     }
     return next / 2;
@@ -452,7 +473,7 @@ static inline int shmd_sync_wait(shmd_sync *sync, uint64_t after, int64_t deadli
         }
         uint32_t expected;
         if (!shmd_sync_prepare_wait(sync, after, version, &expected)) return 0;
-        int slept = shmd_sync_futex_wait(shmd_sync_low_half(&sync->area->version), expected, deadline);
+        int slept = shmd_sync_sleep(shmd_sync_low_half(&sync->area->version), expected, deadline);
         if (slept != 0 && slept != -EAGAIN) return slept;
     }
 }
@@ -482,11 +503,12 @@ static inline int shmd_sync_wait_cancellable(shmd_sync *sync, uint64_t after, in
         both[1].uaddr = (uintptr_t)stop;
         both[1].flags = futex_32;
         /* 64-bit times on every architecture. */
+        int64_t until = shmd_sync_sleep_until(low, deadline);
         struct {
             int64_t tv_sec, tv_nsec;
-        } until = {deadline / 1000000000, deadline % 1000000000};
+        } time = {until / 1000000000, until % 1000000000};
         int saved = errno;
-        long slept = syscall(nr_futex_waitv, both, 2, 0, deadline == SHMD_SYNC_FOREVER ? NULL : (void *)&until, CLOCK_MONOTONIC);
+        long slept = syscall(nr_futex_waitv, both, 2, 0, until == SHMD_SYNC_FOREVER ? NULL : (void *)&time, CLOCK_MONOTONIC);
         int error = slept >= 0 ? 0 : errno;
         errno = saved;
         if (error == ENOSYS || error == EPERM) {
@@ -494,6 +516,7 @@ static inline int shmd_sync_wait_cancellable(shmd_sync *sync, uint64_t after, in
             error = -shmd_sync_futex_wait(low, expected, soon < deadline ? soon : deadline);
             if (error == ETIMEDOUT && soon < deadline) continue;
         }
+        if (error == ETIMEDOUT && until < deadline) continue;
         if (error != 0 && error != EAGAIN) return -error;
     }
 }

@@ -136,7 +136,10 @@ void SyncArea::recover(const std::function<bool(std::uint32_t attachment)>& live
 }
 
 void SyncArea::set_read_only(std::uint32_t count) {
-    (void)survives_lost_pages([&] { std::atomic_ref(area_->read_only).store(count); });
+    (void)survives_lost_pages([&] {
+        std::uint32_t once = load(area_->read_only) & SHMD_SYNC_READERS;
+        std::atomic_ref(area_->read_only).store(count | (count > 0 ? SHMD_SYNC_READERS : once));
+    });
 }
 
 }  // namespace shmd

@@ -65,8 +65,12 @@ TEST_CASE_FIXTURE(Mapped, "recovering gives back what those hold who are not the
 TEST_CASE_FIXTURE(Mapped, "who may read the area cannot write it") {
     UniqueFd fd = *area.grant(Access::read);
     CHECK(::mmap(nullptr, SHMD_SYNC_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0) == MAP_FAILED);
+    area.set_read_only(0);
+    CHECK(words.read_only == 0);
     area.set_read_only(3);
-    CHECK(words.read_only == 3);
+    CHECK(words.read_only == (3 | SHMD_SYNC_READERS));
+    area.set_read_only(0);
+    CHECK(words.read_only == SHMD_SYNC_READERS);
 }
 
 TEST_CASE("each slot has a place of its own in the area") {

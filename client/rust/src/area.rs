@@ -46,6 +46,16 @@ pub(crate) fn peek(word: &AtomicU64) -> u64 {
     }
 }
 
+/// In the count of attachments for reading: there was one.
+pub(crate) const HAD_READERS: u32 = 1 << 31;
+
+/// Whether the area that this futex is in is, or was, also somebody's who may only read it.
+pub(crate) fn has_readers(futex: &AtomicU32) -> bool {
+    let area = (futex as *const AtomicU32 as usize) & !4095;
+    // SAFETY: every futex of an area lies in its page, which is mapped whole as long as the futex can be named.
+    unsafe { &*((area + 4) as *const AtomicU32) }.load(Ordering::Relaxed) != 0
+}
+
 /// The half with the bits 32 to 63: the futex of a lock word.
 #[inline]
 pub(crate) fn high_half(word: &AtomicU64) -> &AtomicU32 {
@@ -124,7 +134,7 @@ impl Area {
         unsafe { &*self.mapping.data().as_ptr().add(offset).cast() }
     }
 
-    /// Attachments for reading that have this area. The daemon alone writes it.
+    /// Attachments for reading that have this area, and [`HAD_READERS`]. The daemon alone writes it.
     #[inline]
     pub(crate) fn read_only(&self) -> &AtomicU32 {
         self.u32_at(4)

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use crate::area::{low_half, peek, Area};
+use crate::area::{low_half, peek, Area, HAD_READERS};
 use crate::error::{Error, Result};
 use crate::grant::{Grant, ReadWrite};
 use crate::segment::Segment;
@@ -78,7 +78,7 @@ impl Area {
             match self.version().compare_exchange(seen, next, SeqCst, SeqCst) {
                 Ok(_) => {
                     // Who may only read cannot say there that it waits.
-                    if seen % 2 == 1 || self.read_only().load(SeqCst) != 0 {
+                    if seen % 2 == 1 || self.read_only().load(SeqCst) & !HAD_READERS != 0 {
                         wake(low_half(self.version()), ALL);
                     }
                     return next / 2;

@@ -10,6 +10,7 @@ use rustix::thread::futex::{self, Flags, WaitFlags, WaitPtr, WaitvFlags};
 use rustix::thread::ClockId;
 use rustix::time::{clock_gettime, Timespec};
 
+use crate::area::has_readers;
 use crate::error::{ErrorKind, Result};
 use crate::frame::io_error;
 use crate::open::Open;
@@ -21,6 +22,8 @@ const FIRST_SLEEP: Duration = Duration::from_secs(1);
 const LONGEST_SLEEP: Duration = Duration::from_secs(16);
 /// The longest one where the kernel cannot wait for two words at once (before Linux 5.16).
 const LONGEST_SLEEP_ON_ONE: Duration = Duration::from_millis(50);
+/// The longest one where somebody may only read the area, who can still take a wake-up that was another's.
+const LONGEST_SLEEP_BESIDE_READERS: Duration = Duration::from_millis(50);
 /// Looking so often before sleeping is cheaper than sleeping when what is waited for takes little time.
 const SPINS: u32 = 100;
 
@@ -142,7 +145,7 @@ impl<'a> Wait<'a> {
     /// Sleeps while the futex has this value, but not for long: look again. False when the time was over before.
     pub(crate) fn sleep(&mut self, word: &AtomicU32, value: u32) -> Result<bool> {
         match self.step()? {
-            Some(step) => sleep_on(word, value, step).map(|()| true),
+            Some(step) => sleep_on(word, value, beside_readers(word, step)).map(|()| true),
             None => Ok(false),
         }
     }
@@ -156,7 +159,7 @@ impl<'a> Wait<'a> {
         own_value: u32,
     ) -> Result<bool> {
         let step = match self.step()? {
-            Some(step) => step,
+            Some(step) => beside_readers(word, step),
             None => return Ok(false),
         };
         let one = |word: &AtomicU32, value: u32, flags| {
@@ -206,6 +209,14 @@ pub(crate) const ALL: u32 = i32::MAX as u32;
 pub(crate) fn wake(word: &AtomicU32, how_many: u32) {
     // Nothing can be done about memory that is not there any more, and those who sleep on it look again by themselves.
     let _ = futex::wake(word, Flags::empty(), how_many);
+}
+
+fn beside_readers(word: &AtomicU32, step: Duration) -> Duration {
+    if has_readers(word) {
+        step.min(LONGEST_SLEEP_BESIDE_READERS)
+    } else {
+        step
+    }
 }
 
 fn sleep_on(word: &AtomicU32, value: u32, length: Duration) -> Result<()> {
