@@ -1,0 +1,1 @@
+"""The parts of the torture: what it looks at, its workers, its languages."""
