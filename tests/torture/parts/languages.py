@@ -46,7 +46,7 @@ def python_client(place):
     """The directory of the package, with its part in C."""
     headers = sysconfig.get_paths()["include"]
     source = os.path.join(agents.CLIENTS, "python")
-    native = [need_file(os.path.join(source, "native", name)) for name in ("_sync.c", "area.c", "lock.c")]
+    native = glob.glob(os.path.join(need_file(os.path.join(source, "native")), "*.c"))
     shared = [os.path.realpath(name) for name in glob.glob(os.path.join(source, "native", "*.h"))]
     need("cc")
     if not os.path.exists(os.path.join(headers, "Python.h")):

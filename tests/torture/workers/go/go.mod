@@ -1,0 +1,7 @@
+module torture
+
+go 1.19
+
+require shmd v0.0.0
+
+replace shmd => ../../../../client/go
