@@ -124,9 +124,28 @@ static void write_section(void) {
     done(shmd_end_write(segment), "end a write section");
 }
 
+// As shmd_snapshot(), but slow, so that writers come in between.
+static int slow_snapshot(structure *copy) {
+    for (;;) {
+        uint64_t sequence;
+        int begun = shmd_begin_read(segment, PATIENCE, &sequence);
+        if (begun < 0) return begun;
+        copy->inside = here->s.inside;
+        copy->counter = here->s.counter;
+        for (int i = 0; i < WORDS; i++) {
+            copy->words[i] = here->s.words[i];
+            if (i == WORDS / 2) usleep(chance(1000));
+        }
+        int ended = shmd_end_read(segment, sequence);
+        if (ended != -EAGAIN) return ended;
+    }
+}
+
 static void snapshot(void) {
     structure copy;
-    int taken = done(shmd_snapshot(segment, offsetof(content, s), &copy, sizeof copy, PATIENCE), "snapshot");
+    int taken = chance(2) ? slow_snapshot(&copy)
+                          : shmd_snapshot(segment, offsetof(content, s), &copy, sizeof copy, PATIENCE);
+    done(taken, "snapshot");
     if (taken == -ETIMEDOUT) wrong("snapshot: stuck", NULL);
     if (taken == -EOWNERDEAD) {
         chance(2) ? lock() : write_section();
@@ -195,6 +214,7 @@ static void pair(int ping, shmd_segment *mine, shmd_segment *peer) {
         done(shmd_get_version(peer, &own), "version");
         uint64_t needed = ping ? own : own + 1, round = ping ? needed : own;
         if (needed > 0 && done(shmd_wait(mine, needed - 1, PATIENCE, &after), "wait") == -ETIMEDOUT) wrong("the pair: stuck", NULL);
+        if (chance(4) == 0) usleep(chance(500)); // leaves the others some of the machine
         unsigned kind = round / 2 % 4;
         int reads = kind == 2 ? ping : kind == 3 ? !ping : 0;
         int got = kind == 0 ? shmd_lock(locked, PATIENCE) : reads ? shmd_read_lock(locked, PATIENCE) : shmd_write_lock(locked, PATIENCE);

@@ -86,11 +86,21 @@ class Worker:
 
     def snapshot(self):
         try:
-            copy = self.segment.snapshot(S, LAYOUT.size, PATIENCE)
+            if self.random.randrange(2):
+                copy = LAYOUT.unpack(self.segment.snapshot(S, LAYOUT.size, PATIENCE))
+            else:
+                copy = self.segment.read_consistent(self.slow_copy, PATIENCE)
         except shmd.OwnerDied:
             self.random.choice([self.lock, self.write_section])()
         else:
-            self.verify(LAYOUT.unpack(copy), "a snapshot of S is torn")
+            self.verify(copy, "a snapshot of S is torn")
+
+    def slow_copy(self, memory):
+        """So that writers come in between."""
+        half = S + LAYOUT.size // 2
+        first = bytes(memory[S:half])
+        time.sleep(self.random.randrange(1000) / 1e6)
+        return LAYOUT.unpack(first + memory[half:S + LAYOUT.size])
 
     def read_lock(self):
         with self.segment.read_lock(PATIENCE) as held:
@@ -131,6 +141,8 @@ class Worker:
             needed = own if ping else own + 1
             if needed > 0:
                 mine.wait(needed - 1, PATIENCE)
+            if self.random.randrange(4) == 0:
+                time.sleep(self.random.randrange(500) / 1e6)  # leaves the others some of the machine
             kind = (needed if ping else own) // 2 % 4
             reads = ping if kind == 2 else not ping if kind == 3 else False
             with (locked.lock if kind == 0 else locked.read_lock if reads else locked.write_lock)(PATIENCE) as held:

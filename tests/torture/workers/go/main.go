@@ -139,7 +139,20 @@ func (w *worker) writeSection(ctx context.Context) {
 
 func (w *worker) snapshot(ctx context.Context) {
 	var bytes [unsafe.Sizeof(structure{})]byte
-	err := w.segment.Snapshot(ctx, bytes[:], int64(unsafe.Offsetof(w.here.s)))
+	var err error
+	if offset := unsafe.Offsetof(w.here.s); w.random.Intn(2) == 0 {
+		err = w.segment.Snapshot(ctx, bytes[:], int64(offset))
+	} else { // slowly, so that writers come in between
+		err = w.segment.SnapshotView(ctx, func(memory []byte) error {
+			for at := uintptr(0); at < unsafe.Sizeof(structure{}); at += 8 {
+				copy(bytes[at:at+8], memory[offset+at:])
+				if at == 64 {
+					time.Sleep(time.Duration(w.random.Intn(1000)) * time.Microsecond)
+				}
+			}
+			return nil
+		})
+	}
 	if errors.Is(err, shmd.ErrHalfWritten) {
 		if w.random.Intn(2) == 0 {
 			w.lock(ctx)
