@@ -160,7 +160,7 @@ static void read_lock(void) {
     if (locked < 0) wrong("read lock: stuck", NULL);
     if (locked != SHMD_OWNER_DIED) {
         verify(&here->r, "R is torn under the read lock");
-        dawdle();
+        if (chance(2)) usleep(chance(1000)); // so that some die as readers
         verify(&here->r, "R changes under the read lock");
     }
     done(shmd_read_unlock(segment), "read unlock");
@@ -222,7 +222,7 @@ static void pair(int ping, shmd_segment *mine, shmd_segment *peer) {
         if (got < 0) wrong("the pair's lock: stuck", NULL);
         if (got == SHMD_OWNER_DIED && !reads) done(shmd_make_consistent(locked), "make consistent");
         done(shmd_notify(peer, NULL), "notify");
-        dawdle();
+        usleep(chance(chance(8) ? 300 : 5000)); // so that some die while the peer waits for the lock
         got = kind == 0 ? shmd_unlock(locked) : reads ? shmd_read_unlock(locked) : shmd_write_unlock(locked);
         done(got, "the pair's unlock");
     }

@@ -106,7 +106,8 @@ class Worker:
         with self.segment.read_lock(PATIENCE) as held:
             if not held.owner_died:
                 self.check(R, "R is torn under the read lock")
-                self.dawdle()
+                if self.random.randrange(2):
+                    time.sleep(self.random.randrange(1000) / 1e6)  # so that some die as readers
                 self.check(R, "R changes under the read lock")
 
     def write_lock(self):
@@ -149,7 +150,8 @@ class Worker:
                 if held.owner_died and not reads:
                     held.make_consistent()
                 peer.notify()
-                self.dawdle()
+                # So that some die while the peer waits for the lock.
+                time.sleep(self.random.randrange(300 if self.random.randrange(8) else 5000) / 1e6)
 
 
 def opened(path, key):

@@ -39,9 +39,7 @@ fn taken<T>(result: Result<Option<T>, Error>, what: &str) -> Option<T> {
 }
 
 fn holds(seen: &Seen, inside: u64, counter: u64) -> bool {
-    seen[0] == inside
-        && seen[1] == counter
-        && (0..).zip(&seen[2..]).all(|(i, &word)| word == STEP * counter + i)
+    seen[0] == inside && seen[1] == counter && (0..).zip(&seen[2..]).all(|(i, &word)| word == STEP * counter + i)
 }
 
 fn verify(seen: &Seen, what: &str) {
@@ -145,7 +143,8 @@ impl Worker {
             },
             result => {
                 if done(result, "snapshot").is_some() {
-                    let words: Seen = std::array::from_fn(|i| u64::from_ne_bytes(copy[8 * i..8 * i + 8].try_into().unwrap()));
+                    let words: Seen =
+                        std::array::from_fn(|i| u64::from_ne_bytes(copy[8 * i..8 * i + 8].try_into().unwrap()));
                     verify(&words, "a snapshot of S is torn");
                 }
             }
