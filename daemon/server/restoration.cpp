@@ -10,6 +10,7 @@ namespace shmd {
 
 void Restoration::restore(JournalImage image, StoredFds stored) {
     parts_.registry.raise_next_id(image.next_id);
+    for (const auto& [id, record] : image.attachments) attached_.insert(record.segment);
     for (const auto& [slot, fd] : stored) parts_.store.adopt_slot(slot);
     // The youngest first: should damage have hidden that an older one is gone, the younger one has its key and its place.
     for (auto& [id, record] : std::views::reverse(image.segments)) {
@@ -72,7 +73,9 @@ bool Restoration::restore_segment(SegmentRecord record, StoredFds& stored) {
     entry->capacity_bytes = record.capacity_bytes;
     entry->reserve = record.reserve;
     entry->kept = parts_.recorder.adopt(record.slot, record.id, record.state == State::deleted);
-    if (record.sync_slot) restore_sync(*entry, record, stored);
+    // That of a deleted segment which nobody has any more has gone before its memory, and its slot may be another's by now.
+    bool gone = record.state == State::deleted && !attached_.contains(record.id);
+    if (record.sync_slot && !gone) restore_sync(*entry, record, stored);
     entry->segment_charge = parts_.quota.take(record.account_uid, Resource::segments, 1);
     entry->bytes_charge = parts_.quota.take(record.account_uid, Resource::bytes, record.charged_bytes);
     if (record.state == State::staged) {

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
+#include <set>
 
 #include "blank_pool.hpp"
 #include "handlers.hpp"
@@ -48,6 +50,7 @@ class Restoration {
     void settle_creator(Entry& entry);
 
     Parts parts_;
+    std::set<std::int64_t> attached_;  // segments that somebody has
 };
 
 }  // namespace shmd
