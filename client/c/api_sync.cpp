@@ -153,6 +153,7 @@ int shmd_begin_write(shmd_segment* segment, int64_t timeout_usec) {
     int locked = shmd_lock(segment, timeout_usec);
     if (locked < 0) return locked;
     Sync* sync = segment->segment->ready_sync();
+    if (!sync) return failed(-EPERM);  // another thread has sealed the segment
     sync->in_section = true;
     shmd_sync_open_section(&sync->core);
     return locked;

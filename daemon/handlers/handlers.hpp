@@ -136,6 +136,9 @@ class Handlers {
     /// The connection is over: everything that it held ends, at most so much of it now. True when there is more.
     bool end(Client& client, std::size_t at_most = SIZE_MAX);
 
+    /// Its process has died. What it holds ends with the connection, which may have a call under way for long; its locks now.
+    void died(const Client& client) { registry_.give_back_locks(client.held, 1024); }
+
     /// The connection, and all that it holds, is this process's from here on.
     void become(Client& client, std::shared_ptr<ProcessLife> process, std::int32_t pid);
 

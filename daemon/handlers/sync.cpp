@@ -18,7 +18,8 @@ Outcome Handlers::act(Client& client, const OpenSyncArea& call) {
     if (!entry) return std::move(entry).error();
     if ((*entry)->sync) return pass_sync_area(**entry, call.attachment);
 
-    auto charge = charge_or_evict((*entry)->bytes_charge.uid(), Resource::bytes, SyncArea::bytes);
+    // Nothing is evicted for it: who asks may be another user than the one whose account it is.
+    auto charge = quota_.charge((*entry)->bytes_charge.uid(), Resource::bytes, SyncArea::bytes);
     if (!charge) return std::move(charge).error();
     Kept kept;
     UniqueFd blank;

@@ -459,6 +459,13 @@ void Registry::leave_sync(Sync& sync, const Attachment& attachment) {
     sync.area.release(attachment.id);
 }
 
+void Registry::give_back_locks(const HeldAttachments& holder, std::size_t at_most) {
+    for (std::uint32_t id : holder.ids_) {
+        if (at_most-- == 0) return;
+        if (Entry* entry = find_attached(id); entry && entry->sync) entry->sync->area.release(id);
+    }
+}
+
 void Registry::recover_locks(Entry& entry) {
     if (!entry.sync) return;
     entry.sync->area.recover([&](std::uint32_t holder) {

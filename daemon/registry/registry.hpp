@@ -190,6 +190,8 @@ class Registry {
     void add_sync(Entry& entry, std::unique_ptr<Sync> sync);
     /// The attachment is about to be passed the area.
     void passes_sync(std::uint32_t attachment);
+    /// Gives back what so many attachments of this holder have in sync areas, ahead of their end: its process has died.
+    void give_back_locks(const HeldAttachments& holder, std::size_t at_most);
     /// Gives back what holders that are no attachments (any more) have in the segment's sync area, if it has one.
     void recover_locks(Entry& entry);
 

@@ -53,7 +53,7 @@ Session::Session(Socket socket, std::shared_ptr<ProcessWatch> process, Peer peer
       unread_(context.quota, client_.peer.uid) {
     // EOF does not tell of a peer's death while a child of its holds the socket too. What the peer sent before is still
     // read; then the shutdown looks like EOF.
-    death_watch_ = process_->when_dead([this] { hang_up(); });
+    death_watch_ = process_->when_dead([this] { on_death(); });
     if (!process_->thought_alive()) ::shutdown(socket_.native_handle(), SHUT_RDWR);
 }
 
@@ -73,6 +73,11 @@ void Session::start(std::function<void(Session&)> on_end) {
         self->leave(first_look);
     };
     asio::co_spawn(socket_.get_executor(), run(), std::move(ended));
+}
+
+void Session::on_death() {
+    context_.handlers.died(client_);
+    hang_up();
 }
 
 void Session::hang_up() {
@@ -233,7 +238,7 @@ void Session::become_child() {
     auto pid = reader_.sender();
     if (!client_.for_child || !pid || *pid == client_.peer.pid) return;
     process_ = context_.processes.watch(*pid);
-    death_watch_ = process_->when_dead([this] { hang_up(); });
+    death_watch_ = process_->when_dead([this] { on_death(); });
     context_.handlers.become(client_, process_, *pid);
     if (!process_->thought_alive()) hang_up();
 }

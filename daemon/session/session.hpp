@@ -49,6 +49,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
     /// Lets the peer see the end of the file; the session ends when it has served what was sent before.
     void hang_up();
+    void on_death();
 
     [[nodiscard]] std::int32_t pid() const { return client_.peer.pid; }
 

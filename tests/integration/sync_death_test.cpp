@@ -333,3 +333,32 @@ TEST_CASE("waiters are there in numbers, and all are served when the one before 
     CHECK(shmd_lock(segment.get(), long_enough) == SHMD_OWNER_DIED);
     CHECK(*reinterpret_cast<int*>(segment.data()) == many);
 }
+
+TEST_CASE("a deleted segment whose memory is in use yet takes no other's area when the daemon comes back") {
+    ServiceManager manager;
+    manager.start();
+    Client client(manager.socket());
+    constexpr int many = 200;
+    auto key = [](int number) { return "older" + std::to_string(number); };
+    std::vector<Segment> older;
+    for (int i = 0; i < many; i++) older.push_back(client.create(key(i).c_str(), 100));
+    RawClient raw(manager.socket());
+    shmd::Create create;
+    create.key = "younger";
+    create.size_bytes = 4096;
+    auto grant = raw.call(create);
+    Mapping in_use(grant.fds.at(0).get(), 4096, shmd::Access::write);
+    REQUIRE_FALSE(raw.call(shmd::OpenSyncArea{grant.value().attachment}).is_error());
+    REQUIRE_FALSE(raw.call(shmd::Delete{{"younger", std::nullopt}}).is_error());
+    REQUIRE_FALSE(raw.call(shmd::Detach{grant.value().attachment}).is_error());
+    // One of these gets the place in the store that the younger one's area had.
+    for (Segment& segment : older) REQUIRE(shmd_lock(segment.get(), 0) == 0);
+    manager.kill();
+    manager.start();
+    Client late(manager.socket());
+    for (int i = 0; i < many; i++) {
+        CAPTURE(i);
+        CHECK(shmd_lock(late.open(key(i).c_str(), SHMD_WRITE).get(), 0) == -ETIMEDOUT);
+    }
+    for (Segment& segment : older) CHECK(shmd_unlock(segment.get()) == 0);
+}

@@ -16,6 +16,7 @@
  *
  * Who holds. A lock is held by the grant, thus by the process: any thread may unlock it, and no lock is recursive. A child made by
  * fork(2) holds nothing of its parent's, and all of these calls give -EPERM there: it opens the segment itself.
+ * Sealing a segment ends what it holds, and must not happen while another thread uses its locks.
  * Closing a segment that still holds a lock is as if its process had died.
  *
  * Timeouts are microseconds; -1 waits without an end, 0 not at all. All calls may give, beside the values of shmd.h:
