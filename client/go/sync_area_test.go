@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"os"
+	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"shmd/internal/daemontest"
 )
@@ -82,8 +84,14 @@ func TestALockThatIsTakenAfterTheEndIsGivenBack(t *testing.T) {
 }
 
 func TestASleeperThatNobodyWakesLooksAgainAfterASecond(t *testing.T) {
+	page, err := syscall.Mmap(-1, 0, areaBytes, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Munmap(page)
+	words := (*areaLayout)(unsafe.Pointer(&page[0]))
 	check := func() {
-		futex := new(uint32)
+		futex := futexOf(&words.drain)
 		waiter := &sleeper{ctx: context.Background(), retired: new(signal)}
 		defer waiter.stop()
 		for *futex = 1; !waiter.due(); { // on another value it does not sleep
