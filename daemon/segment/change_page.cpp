@@ -14,11 +14,9 @@ constexpr std::int64_t change_page_bytes = 4096;
 Result<ChangePage> ChangePage::create() {
     auto memory = Memory::create("changes", change_page_bytes, {.sealable = false});
     if (!memory) return std::move(memory).error();
-    auto fd = memory->grant(Access::write);
-    if (!fd) return std::move(fd).error();
-    void* page = ::mmap(nullptr, change_page_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd->get(), 0);
-    if (page == MAP_FAILED) return Error::out_of_memory(change_page_bytes);
-    return ChangePage(*std::move(memory), static_cast<Counts*>(page));
+    auto page = memory->map();
+    if (!page) return std::move(page).error();
+    return ChangePage(*std::move(memory), static_cast<Counts*>(*page));
 }
 
 ChangePage::ChangePage(ChangePage&& other) noexcept

@@ -112,6 +112,12 @@ Result<UniqueFd> Memory::grant(Access access) const {
     return reopen(fd_.get(), access, size_);
 }
 
+Result<void*> Memory::map() const {
+    void* data = ::mmap(nullptr, static_cast<std::size_t>(size_), PROT_READ | PROT_WRITE, MAP_SHARED, fd_.get(), 0);
+    if (data == MAP_FAILED) return refusal(errno, size_);
+    return data;
+}
+
 Result<void> Memory::seal() {
     // EBUSY: a writable mapping, or pages that the kernel itself is busy with.
     if (::fcntl(fd_.get(), F_ADD_SEALS, F_SEAL_WRITE) == 0 || sealed()) return {};

@@ -40,6 +40,9 @@ class Memory {
     /// A new descriptor that allows just this. Refuses with QuotaExceeded{fileDescriptors} when there are no more.
     [[nodiscard]] Result<UniqueFd> grant(Access access) const;
 
+    /// All of it, mapped into this process for writing. The caller unmaps it; as long as it is there, it is in_use().
+    [[nodiscard]] Result<void*> map() const;
+
     /// Makes the content immutable for ever. Refuses with SegmentBusy while somebody has it mapped for writing.
     Result<void> seal();
     /// False when it was made so, and when a writer has sealed the seals.

@@ -83,23 +83,21 @@ Result<SyncArea> SyncArea::create(UniqueFd blank) {
         return std::move(reserved).error();
     }
     auto area = map(*std::move(memory));
-    if (!area) return Error::out_of_memory(bytes);
-    area->area_->format = SHMD_SYNC_FORMAT;
-    return *std::move(area);
+    if (area) area->area_->format = SHMD_SYNC_FORMAT;
+    return area;
 }
 
 std::optional<SyncArea> SyncArea::adopt(UniqueFd fd) {
     auto memory = Memory::adopt(std::move(fd), bytes, {});
     if (!memory) return std::nullopt;
-    return map(*std::move(memory));
+    auto area = map(*std::move(memory));
+    return area ? std::optional(*std::move(area)) : std::nullopt;
 }
 
-std::optional<SyncArea> SyncArea::map(Memory memory) {
-    auto fd = memory.grant(Access::write);
-    if (!fd) return std::nullopt;
-    void* area = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd->get(), 0);
-    if (area == MAP_FAILED) return std::nullopt;
-    return SyncArea(std::make_shared<Memory>(std::move(memory)), static_cast<shmd_sync_area*>(area));
+Result<SyncArea> SyncArea::map(Memory memory) {
+    auto area = memory.map();
+    if (!area) return std::move(area).error();
+    return SyncArea(std::make_shared<Memory>(std::move(memory)), static_cast<shmd_sync_area*>(*area));
 }
 
 SyncArea::SyncArea(SyncArea&& other) noexcept

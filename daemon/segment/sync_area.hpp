@@ -43,7 +43,7 @@ class SyncArea {
 
   private:
     SyncArea(std::shared_ptr<Memory> memory, shmd_sync_area* area) : memory_(std::move(memory)), area_(area) {}
-    static std::optional<SyncArea> map(Memory memory);
+    static Result<SyncArea> map(Memory memory);
     template <typename Ended>
     void give_back(const Ended& ended);
 
