@@ -116,12 +116,25 @@ int shmd_write_lock(shmd_segment* segment, int64_t timeout_usec) {
         if (taken >= 0) sync->writer.taken();
         if (taken >= 0) return taken;
     }
-    return wait(segment, timeout_usec, "lock the segment for writing", Access::write, [](Sync& sync, std::int64_t deadline) {
-        if (holds(sync, sync.core.area->rwlock, sync.writer)) return -EDEADLK;
-        int taken = shmd_sync_write_lock(&sync.core, deadline);
-        if (taken >= 0) sync.writer.taken();
-        return taken;
+    // Readers are kept out from the first attempt on that could do so, until the wait is over.
+    Sync* closed = nullptr;
+    int locked = 0;
+    int done = wait(segment, timeout_usec, "lock the segment for writing", Access::write, [&](Sync& sync, std::int64_t deadline) {
+        if (!closed) {
+            if (holds(sync, sync.core.area->rwlock, sync.writer)) return -EDEADLK;
+            locked = shmd_sync_close_to_readers(&sync.core, deadline);
+            if (locked < 0) return locked;
+            closed = &sync;
+        }
+        int alone = shmd_sync_await_readers(&sync.core, deadline);
+        return alone < 0 ? alone : locked;
     });
+    if (done >= 0) {
+        closed->writer.taken();
+    } else if (closed) {
+        (void)shmd_sync_write_unlock(&closed->core);
+    }
+    return done;
 }
 
 int shmd_write_unlock(shmd_segment* segment) {

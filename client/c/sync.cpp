@@ -90,6 +90,8 @@ void* Sync::serve(void* self) {
             // It can only be full, and is readable then.
             if (::write(sync.event_.get(), &one, sizeof one) < 0) continue;
         } else if (waited != -ETIMEDOUT && waited != -EINTR) {
+            // Whoever looks then learns why.
+            if (waited != -ECANCELED) (void)!::write(sync.event_.get(), &one, sizeof one);
             return nullptr;
         }
     }

@@ -24,8 +24,9 @@ const (
 	firstPatience, mostPatience = time.Second, 16 * time.Second
 	// How soon the end of a context is noticed on kernels before 5.16, and in sandboxes, that have no futex_waitv(2).
 	pollInterval = 20 * time.Millisecond
-	// For how long somebody sleeps at most where others may only read the area, or might; see protocol/SYNC.md.
-	besideReaders = 50 * time.Millisecond
+	// For how long who may write sleeps at most where others may only read the area, or might, and those others; see
+	// protocol/SYNC.md.
+	besideReaders, asReader = 50 * time.Millisecond, time.Second
 )
 
 var littleEndian = func() bool {
@@ -73,8 +74,9 @@ func (s *signal) set() {
 // sleeper is a goroutine that waits, mostly asleep on a futex. It takes a thread then, and Go's scheduler runs others.
 type sleeper struct {
 	ctx       context.Context
-	retired   *signal // ends all sleep
-	cancelled *signal // set when ctx ends; nil before the first sleep, and when it never does
+	longest   time.Duration // for how long to sleep where somebody may only read the area
+	retired   *signal       // ends all sleep
+	cancelled *signal       // set when ctx ends; nil before the first sleep, and when it never does
 	stopped   chan struct{}
 
 	ask      time.Time // when the daemon is to be asked whether all holders are still there
@@ -198,13 +200,13 @@ func (s *sleeper) sleepOnAll(futex *uint32, value uint32) syscall.Errno {
 	}
 }
 
-// nap is for how long to sleep at most: until the daemon is to be asked, or shorter where somebody may only read the area, who can still
-// take a wake-up that was another's.
+// nap is for how long to sleep at most: until the daemon is to be asked, or shorter where somebody may only read the area, who can
+// still take a wake-up that was another's.
 func (s *sleeper) nap(futex *uint32) time.Duration {
 	length := time.Until(s.ask)
 	area := (*areaLayout)(unsafe.Pointer(uintptr(unsafe.Pointer(futex)) &^ (areaBytes - 1)))
-	if area.readOnly.Load() != 0 && length > besideReaders {
-		return besideReaders
+	if area.readOnly.Load() != 0 && length > s.longest {
+		return s.longest
 	}
 	return length
 }

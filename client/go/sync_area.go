@@ -220,7 +220,11 @@ func (a *syncArea) enter(ctx context.Context, gate chan struct{}) error {
 }
 
 func (a *syncArea) newSleeper(ctx context.Context) *sleeper {
-	return &sleeper{ctx: ctx, retired: &a.retired}
+	longest := asReader
+	if a.writable {
+		longest = besideReaders
+	}
+	return &sleeper{ctx: ctx, longest: longest, retired: &a.retired}
 }
 
 // pause waits for what wakes nobody.

@@ -46,7 +46,7 @@ function findHeaders() {
 /** The headers that other clients use too are packed with this one, and are copied before that from the rest of the checkout. */
 function shareHeaders() {
   const source = process.env.SHMD_SOURCE_DIR ?? dirname(dirname(directory));
-  const headers = ["client/sync/sync_core.h", "protocol/sync_area.h"].map((header) => join(source, header));
+  const headers = ["client/sync/sync_core.h", "client/sync/sync_wait.h", "protocol/sync_area.h"].map((header) => join(source, header));
   if (!headers.every((header) => existsSync(header))) return;
   mkdirSync(join(directory, "native/shared"), { recursive: true });
   for (const header of headers) copyFileSync(header, join(directory, "native/shared", basename(header)));

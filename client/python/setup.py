@@ -14,7 +14,7 @@ setup(
         Extension(
             "shmd._sync",
             sources=["native/_sync.c", "native/area.c", "native/lock.c", "native/words.c"],
-            depends=["native/sync_python.h", "native/sync_core.h", "native/sync_area.h"],
+            depends=["native/sync_python.h", "native/sync_core.h", "native/sync_wait.h", "native/sync_area.h"],
             define_macros=[("Py_LIMITED_API", "0x03090000")] if limited else [],
             py_limited_api=limited,
             extra_compile_args=["-fvisibility=hidden", "-Werror=implicit-function-declaration"],

@@ -16,8 +16,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <linux/futex.h>
-#include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -26,15 +24,13 @@
 #include <unistd.h>
 
 #include "sync_area.h"
+#include "sync_wait.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 #define SHMD_SYNC_DONE_OWNER_DIED 1
-#define SHMD_SYNC_FOREVER INT64_MAX
-/* A deadline that does not wait at all. */
-#define SHMD_SYNC_NOW 0
 
 /* An area as one attachment has it. */
 typedef struct shmd_sync {
@@ -48,72 +44,6 @@ typedef struct shmd_sync {
     unsigned char held[SHMD_SYNC_SLOTS];
 } shmd_sync;
 
-static inline int64_t shmd_sync_now(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-/* The deadline so many microseconds from now; a negative number is for ever. */
-static inline int64_t shmd_sync_deadline(int64_t timeout_usec) {
-    if (timeout_usec < 0) return SHMD_SYNC_FOREVER;
-    if (timeout_usec == 0) return SHMD_SYNC_NOW;
-    int64_t now = shmd_sync_now();
-    return timeout_usec > (INT64_MAX - 1 - now) / 1000 ? SHMD_SYNC_FOREVER - 1 : now + timeout_usec * 1000;
-}
-
-static inline void shmd_sync_pause(void) {
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("isb" ::: "memory");
-#else
-    __asm__ volatile("" ::: "memory");
-#endif
-}
-
-/* ---- Futexes ---- */
-
-/* 0: woken. -EAGAIN: *word is not expected. */
-static inline int shmd_sync_futex_wait(uint32_t *word, uint32_t expected, int64_t deadline) {
-    struct timespec until;
-    until.tv_sec = (time_t)(deadline / 1000000000);
-    until.tv_nsec = (long)(deadline % 1000000000);
-    int saved = errno;
-    long slept = syscall(SYS_futex, word, FUTEX_WAIT_BITSET, expected, deadline == SHMD_SYNC_FOREVER ? NULL : &until, NULL,
-                         FUTEX_BITSET_MATCH_ANY);
-    int result = slept == 0 ? 0 : -errno;
-    errno = saved;
-    return result;
-}
-
-static inline void shmd_sync_futex_wake(uint32_t *word, int how_many) {
-    int saved = errno;
-    (void)syscall(SYS_futex, word, FUTEX_WAKE, how_many, NULL, NULL, 0);
-    errno = saved;
-}
-
-/*
- * Whoever may only read the area can still name its futexes, and take a wake-up that was another's (FUTEX_CMP_REQUEUE). So where there
- * are, or were, such attachments nobody sleeps for longer than this without looking again.
- */
-#define SHMD_SYNC_BESIDE_READERS INT64_C(50000000)
-
-/* The deadline, or an earlier time at which to look again. */
-static inline int64_t shmd_sync_sleep_until(const uint32_t *futex, int64_t deadline) {
-    const shmd_sync_area *area = (const shmd_sync_area *)((uintptr_t)futex & ~(uintptr_t)(SHMD_SYNC_BYTES - 1));
-    if (__atomic_load_n(&area->read_only, __ATOMIC_RELAXED) == 0) return deadline;
-    int64_t soon = shmd_sync_now() + SHMD_SYNC_BESIDE_READERS;
-    return soon < deadline ? soon : deadline;
-}
-
-/* As shmd_sync_futex_wait() on a futex of an area; -EAGAIN also says that it is time to look again. */
-static inline int shmd_sync_sleep(uint32_t *futex, uint32_t expected, int64_t deadline) {
-    int64_t until = shmd_sync_sleep_until(futex, deadline);
-    int slept = shmd_sync_futex_wait(futex, expected, until);
-    return slept == -ETIMEDOUT && until < deadline ? -EAGAIN : slept;
-}
-
 /* ---- Lock words ---- */
 
 static inline uint32_t shmd_sync_holder(uint64_t word) { return (uint32_t)(word & SHMD_SYNC_HOLDER); }
@@ -125,32 +55,7 @@ static inline int shmd_sync_sleep_on(uint64_t *word, uint64_t seen, int64_t dead
         if (!__atomic_compare_exchange_n(word, &seen, marked, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) return -EAGAIN;
         seen = marked;
     }
-    return shmd_sync_sleep(shmd_sync_high_half(word), (uint32_t)(seen >> 32), deadline);
-}
-
-/*
- * How often to look again before sleeping. Where the other side runs at the same time, looking is many times faster than a sleep and
- * a wake-up; where it waits for this processor, looking only keeps it from running. So whoever has looked in vain some times sleeps
- * at once, and tries again now and then.
- */
-enum { SHMD_SYNC_SPINS = 100, SHMD_SYNC_LUCK = 8, SHMD_SYNC_PROBE = 64 };
-
-static inline int shmd_sync_spins(uint32_t *luck) {
-    uint32_t now = __atomic_load_n(luck, __ATOMIC_RELAXED);
-    if (now < SHMD_SYNC_LUCK) return SHMD_SYNC_SPINS;
-    /* The count of those that slept at once is above the luck that was lost. */
-    __atomic_store_n(luck, now + 1, __ATOMIC_RELAXED);
-    return (now - SHMD_SYNC_LUCK) % SHMD_SYNC_PROBE == SHMD_SYNC_PROBE - 1 ? SHMD_SYNC_SPINS : 0;
-}
-
-/* Looking had this result. */
-static inline void shmd_sync_note_spins(uint32_t *luck, int found) {
-    uint32_t now = __atomic_load_n(luck, __ATOMIC_RELAXED);
-    if (found) {
-        if (now != 0) __atomic_store_n(luck, 0, __ATOMIC_RELAXED);
-    } else if (now < SHMD_SYNC_LUCK) {
-        __atomic_store_n(luck, now + 1, __ATOMIC_RELAXED);
-    }
+    return shmd_sync_sleep(shmd_sync_high_half(word), (uint32_t)(seen >> 32), deadline, SHMD_SYNC_BESIDE_READERS);
 }
 
 static __attribute__((noinline, unused)) int shmd_sync_lock_word_slowly(uint64_t *word, uint32_t me, int64_t deadline,
@@ -246,15 +151,6 @@ static inline int32_t shmd_sync_take_slot(shmd_sync *sync) {
     return -1;
 }
 
-static inline void shmd_sync_nap(int64_t nanoseconds) {
-    struct timespec length;
-    length.tv_sec = 0;
-    length.tv_nsec = (long)nanoseconds;
-    int saved = errno;
-    (void)nanosleep(&length, NULL);
-    errno = saved;
-}
-
 static inline int shmd_sync_read_lock(shmd_sync *sync, int64_t deadline) {
     shmd_sync_area *area = sync->area;
     int spins = -1;
@@ -303,10 +199,14 @@ static inline int shmd_sync_write_unlock(shmd_sync *sync) {
     return shmd_sync_unlock_word(&sync->area->rwlock, sync->attachment, INT_MAX);
 }
 
-static inline int shmd_sync_write_lock(shmd_sync *sync, int64_t deadline) {
+/* The first step of a write lock: no reader gets in any more. Who gives up after it does shmd_sync_write_unlock(). */
+static inline int shmd_sync_close_to_readers(shmd_sync *sync, int64_t deadline) {
+    return shmd_sync_lock_word(&sync->area->rwlock, sync->attachment, deadline, &sync->lock_luck);
+}
+
+/* The second: those who were in have left. */
+static inline int shmd_sync_await_readers(shmd_sync *sync, int64_t deadline) {
     shmd_sync_area *area = sync->area;
-    int locked = shmd_sync_lock_word(&area->rwlock, sync->attachment, deadline, &sync->lock_luck);
-    if (locked < 0) return locked;
     uint32_t number = 0;
     for (;;) {
         uint32_t drain = __atomic_load_n(&area->drain, __ATOMIC_SEQ_CST);
@@ -314,13 +214,20 @@ static inline int shmd_sync_write_lock(shmd_sync *sync, int64_t deadline) {
         if (high > SHMD_SYNC_SLOTS) high = SHMD_SYNC_SLOTS;
         /* A slot that was once seen free stays so: whoever takes it now leaves it again. */
         while (number < high && __atomic_load_n(shmd_sync_slot(area, number), __ATOMIC_SEQ_CST) == 0) number++;
-        if (number == high) return locked;
-        int slept = deadline <= SHMD_SYNC_NOW ? -ETIMEDOUT : shmd_sync_sleep(&area->drain, drain, deadline);
-        if (slept != 0 && slept != -EAGAIN) {
-            (void)shmd_sync_write_unlock(sync);
-            return slept;
-        }
+        if (number == high) return 0;
+        if (deadline <= SHMD_SYNC_NOW) return -ETIMEDOUT;
+        int slept = shmd_sync_sleep(&area->drain, drain, deadline, SHMD_SYNC_BESIDE_READERS);
+        if (slept != 0 && slept != -EAGAIN) return slept;
     }
+}
+
+static inline int shmd_sync_write_lock(shmd_sync *sync, int64_t deadline) {
+    int locked = shmd_sync_close_to_readers(sync, deadline);
+    if (locked < 0) return locked;
+    int alone = shmd_sync_await_readers(sync, deadline);
+    if (alone == 0) return locked;
+    (void)shmd_sync_write_unlock(sync);
+    return alone;
 }
 
 /* ---- Write sections and snapshots ---- */
@@ -438,6 +345,10 @@ static inline uint64_t shmd_sync_notify(shmd_sync *sync) {
     return next / 2;
 }
 
+static inline int64_t shmd_sync_longest_sleep(const shmd_sync *sync) {
+    return sync->writable ? SHMD_SYNC_BESIDE_READERS : SHMD_SYNC_AS_READER;
+}
+
 /* A version above `after` that is not there yet: *expected is what to sleep on, in the low half. 0 when it is there. */
 static inline int shmd_sync_prepare_wait(shmd_sync *sync, uint64_t after, uint64_t *version, uint32_t *expected) {
     uint64_t *word = &sync->area->version;
@@ -473,7 +384,7 @@ static inline int shmd_sync_wait(shmd_sync *sync, uint64_t after, int64_t deadli
         }
         uint32_t expected;
         if (!shmd_sync_prepare_wait(sync, after, version, &expected)) return 0;
-        int slept = shmd_sync_sleep(shmd_sync_low_half(&sync->area->version), expected, deadline);
+        int slept = shmd_sync_sleep(shmd_sync_low_half(&sync->area->version), expected, deadline, shmd_sync_longest_sleep(sync));
         if (slept != 0 && slept != -EAGAIN) return slept;
     }
 }
@@ -503,7 +414,7 @@ static inline int shmd_sync_wait_cancellable(shmd_sync *sync, uint64_t after, in
         both[1].uaddr = (uintptr_t)stop;
         both[1].flags = futex_32;
         /* 64-bit times on every architecture. */
-        int64_t until = shmd_sync_sleep_until(low, deadline);
+        int64_t until = shmd_sync_sleep_until(low, deadline, shmd_sync_longest_sleep(sync));
         struct {
             int64_t tv_sec, tv_nsec;
         } time = {until / 1000000000, until % 1000000000};

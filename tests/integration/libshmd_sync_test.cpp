@@ -73,6 +73,25 @@ TEST_CASE("the readers-writer lock: many readers, or one writer") {
     CHECK(shmd_read_lock(one.segment.get(), 0) == 0);
 }
 
+TEST_CASE("a writer that waits keeps new readers out, however long it takes") {
+    OneSegment one;
+    Segment writer = one.again(), reader = one.again();
+    REQUIRE(shmd_read_lock(one.segment.get(), 0) == 0);
+    int written = -1;
+    std::thread waiting([&] { written = shmd_write_lock(writer.get(), long_enough); });
+    // Until it has the word; from then on until it gives up nobody gets in.
+    while (shmd_read_lock(reader.get(), 0) == 0) REQUIRE(shmd_read_unlock(reader.get()) == 0);
+    CHECK(shmd_read_lock(reader.get(), 2 * second) == -ETIMEDOUT);
+    CHECK(shmd_read_unlock(one.segment.get()) == 0);
+    waiting.join();
+    CHECK(written == 0);
+    CHECK(shmd_write_unlock(writer.get()) == 0);
+    // And one that gives up lets them in.
+    REQUIRE(shmd_read_lock(one.segment.get(), 0) == 0);
+    CHECK(shmd_write_lock(writer.get(), 1000) == -ETIMEDOUT);
+    CHECK(shmd_read_lock(reader.get(), 0) == 0);
+}
+
 TEST_CASE("as many readers as there are slots; the next one waits for its turn") {
     OneSegment one;
     for (int i = 0; i < 896; i++) REQUIRE(shmd_read_lock(one.segment.get(), 0) == 0);

@@ -44,7 +44,7 @@ int Sleeper::look() {
 
 int Sleeper::sleep(std::uint32_t* futex, std::uint32_t expected) {
     if (int ended = look(); ended < 0) return ended;
-    int slept = sleep_on_both(futex, expected, &stop_, shmd_sync_sleep_until(futex, until_));
+    int slept = sleep_on_both(futex, expected, &stop_, shmd_sync_sleep_until(futex, until_, SHMD_SYNC_BESIDE_READERS));
     return is_failure(slept) ? slept : 0;
 }
 

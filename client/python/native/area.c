@@ -6,7 +6,8 @@
 
 #define AREA "shmd._sync.Area"
 
-enum { LOOK_AGAIN = 1000000000 };         /* nanoseconds */
+#define LOOK_AGAIN INT64_C(1000000000) /* nanoseconds; doubled each time */
+#define LOOK_AGAIN_AT_MOST (16 * LOOK_AGAIN)
 enum { LOOK_FOR_SIGNALS = 20000000 };     /* where a signal ends no sleep */
 enum { COPIED_WITH_THE_GIL = 64 * 1024 }; /* letting others run would take longer */
 
@@ -108,7 +109,15 @@ static int attempt(Request *request, int64_t deadline) {
         case MUTEX: return shmd_sync_lock(sync, deadline);
         case SECTION: return shmd_sync_begin_write(sync, deadline);
         case READ: return shmd_sync_read_lock(sync, deadline);
-        case WRITE: return shmd_sync_write_lock(sync, deadline);
+        case WRITE: {
+            /* Readers are kept out from the first attempt on that could do so, until the wait is over. */
+            int locked = request->closed ? 0 : shmd_sync_close_to_readers(sync, deadline);
+            if (locked < 0) return locked;
+            if (!request->closed) request->result = (uint64_t)locked;
+            request->closed = 1;
+            int alone = shmd_sync_await_readers(sync, deadline);
+            return alone < 0 ? alone : (int)request->result;
+        }
         case BEGIN_READ: return shmd_sync_begin_read(sync, deadline, &request->result);
         case SNAPSHOT: return shmd_sync_snapshot(sync, request->to, request->from, request->length, deadline);
         default: break;
@@ -122,7 +131,7 @@ static int64_t earlier(int64_t one, int64_t other) { return one < other ? one : 
 /* Sleeps as long as it takes, without the GIL. RAISED, or what the attempt gives. */
 static int wait_for(Request *request, PyObject *segment, int64_t deadline) {
     int sleeps_through_signals = request->kind == BEGIN_READ || request->kind == SNAPSHOT;
-    int64_t ask = shmd_sync_now() + LOOK_AGAIN;
+    int64_t patience = LOOK_AGAIN, ask = shmd_sync_now() + patience;
     for (;;) {
         int64_t until = earlier(deadline, ask);
         if (sleeps_through_signals) until = earlier(until, shmd_sync_now() + LOOK_FOR_SIGNALS);
@@ -136,7 +145,8 @@ static int wait_for(Request *request, PyObject *segment, int64_t deadline) {
             PyObject *asked = PyObject_CallMethod(segment, "_recover_locks", NULL);
             if (!asked) return RAISED;
             Py_DECREF(asked);
-            ask = shmd_sync_now() + LOOK_AGAIN;
+            patience = earlier(2 * patience, LOOK_AGAIN_AT_MOST);
+            ask = shmd_sync_now() + patience;
         }
         code = usable(request->area);
         if (code < 0) return code;
@@ -148,9 +158,12 @@ int carry_out(Request *request, PyObject *segment, int64_t timeout_usec) {
     if (code < 0) return code;
     if (request->kind != SNAPSHOT || request->length <= COPIED_WITH_THE_GIL) {
         code = attempt(request, SHMD_SYNC_NOW);
-        if (code != -ETIMEDOUT || timeout_usec == 0) return code;
+        if (code == -ETIMEDOUT && timeout_usec != 0) code = wait_for(request, segment, shmd_sync_deadline(timeout_usec));
+    } else {
+        code = wait_for(request, segment, shmd_sync_deadline(timeout_usec));
     }
-    return wait_for(request, segment, shmd_sync_deadline(timeout_usec));
+    if (code < 0 && request->closed) (void)shmd_sync_write_unlock(&request->area->sync);
+    return code;
 }
 
 PyObject *fail(PyObject *segment, int code, int kind) {

@@ -41,6 +41,7 @@ typedef struct {
     void *to;        /* SNAPSHOT */
     const void *from;
     size_t length;
+    int closed; /* of a write lock: the word is taken, and readers are kept out */
 } Request;
 
 /* NULL, with an exception, when it is none. */

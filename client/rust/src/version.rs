@@ -89,6 +89,9 @@ impl Area {
     }
 
     fn wait_for_version(&self, after: u64, wait: &mut Wait<'_>) -> Result<Option<u64>> {
+        if !self.is_writable() {
+            wait.as_reader();
+        }
         loop {
             let version = self.present_version();
             if version > after {

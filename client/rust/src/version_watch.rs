@@ -122,6 +122,9 @@ impl Watching {
         // SAFETY: the owner closes it after it has waited for this thread, or never.
         let event = unsafe { BorrowedFd::borrow_raw(event) };
         let mut wait = Wait::asking(recovery);
+        if !self.area.is_writable() {
+            wait.as_reader();
+        }
         loop {
             let control = self.control.load(Ordering::SeqCst);
             if control & STOP != 0 {

@@ -22,8 +22,10 @@ const FIRST_SLEEP: Duration = Duration::from_secs(1);
 const LONGEST_SLEEP: Duration = Duration::from_secs(16);
 /// The longest one where the kernel cannot wait for two words at once (before Linux 5.16).
 const LONGEST_SLEEP_ON_ONE: Duration = Duration::from_millis(50);
-/// The longest one where somebody may only read the area, who can still take a wake-up that was another's.
+/// The longest one of who may write, where somebody may only read the area, who can still take a wake-up that was another's.
 const LONGEST_SLEEP_BESIDE_READERS: Duration = Duration::from_millis(50);
+/// That of those who may only read.
+const LONGEST_SLEEP_AS_READER: Duration = Duration::from_secs(1);
 /// Looking so often before sleeping is cheaper than sleeping when what is waited for takes little time.
 const SPINS: u32 = 100;
 
@@ -61,16 +63,36 @@ pub(crate) struct Wait<'a> {
     ask_at: Option<Instant>,
     pause: Duration,
     spins: u32,
+    beside_readers: Duration,
 }
 
 impl<'a> Wait<'a> {
     pub(crate) fn new(open: &'a Open, limit: Limit) -> Self {
-        Wait { limit, asking: Asking::Of(open), ask_at: None, pause: FIRST_SLEEP, spins: SPINS }
+        Wait {
+            limit,
+            asking: Asking::Of(open),
+            ask_at: None,
+            pause: FIRST_SLEEP,
+            spins: SPINS,
+            beside_readers: LONGEST_SLEEP_BESIDE_READERS,
+        }
     }
 
     /// Without an end.
     pub(crate) fn asking(recovery: Recovery) -> Wait<'static> {
-        Wait { limit: Limit::Never, asking: Asking::By(Box::new(recovery)), ask_at: None, pause: FIRST_SLEEP, spins: 0 }
+        Wait {
+            limit: Limit::Never,
+            asking: Asking::By(Box::new(recovery)),
+            ask_at: None,
+            pause: FIRST_SLEEP,
+            spins: 0,
+            beside_readers: LONGEST_SLEEP_BESIDE_READERS,
+        }
+    }
+
+    /// Of somebody who may only read the area.
+    pub(crate) fn as_reader(&mut self) {
+        self.beside_readers = LONGEST_SLEEP_AS_READER;
     }
 
     /// Begins anew.
@@ -145,8 +167,16 @@ impl<'a> Wait<'a> {
     /// Sleeps while the futex has this value, but not for long: look again. False when the time was over before.
     pub(crate) fn sleep(&mut self, word: &AtomicU32, value: u32) -> Result<bool> {
         match self.step()? {
-            Some(step) => sleep_on(word, value, beside_readers(word, step)).map(|()| true),
+            Some(step) => sleep_on(word, value, self.at_most(word, step)).map(|()| true),
             None => Ok(false),
+        }
+    }
+
+    fn at_most(&self, word: &AtomicU32, step: Duration) -> Duration {
+        if has_readers(word) {
+            step.min(self.beside_readers)
+        } else {
+            step
         }
     }
 
@@ -159,7 +189,7 @@ impl<'a> Wait<'a> {
         own_value: u32,
     ) -> Result<bool> {
         let step = match self.step()? {
-            Some(step) => beside_readers(word, step),
+            Some(step) => self.at_most(word, step),
             None => return Ok(false),
         };
         let one = |word: &AtomicU32, value: u32, flags| {
@@ -209,14 +239,6 @@ pub(crate) const ALL: u32 = i32::MAX as u32;
 pub(crate) fn wake(word: &AtomicU32, how_many: u32) {
     // Nothing can be done about memory that is not there any more, and those who sleep on it look again by themselves.
     let _ = futex::wake(word, Flags::empty(), how_many);
-}
-
-fn beside_readers(word: &AtomicU32, step: Duration) -> Duration {
-    if has_readers(word) {
-        step.min(LONGEST_SLEEP_BESIDE_READERS)
-    } else {
-        step
-    }
 }
 
 fn sleep_on(word: &AtomicU32, value: u32, length: Duration) -> Result<()> {
