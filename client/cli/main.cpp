@@ -13,6 +13,18 @@ namespace {
 
 using namespace shmd::cli;
 
+// The first word that is neither an option nor an option's value.
+std::string command_of(const std::vector<std::string>& typed) {
+    for (std::size_t i = 0; i < typed.size(); i++) {
+        if (typed[i] == "--socket" || typed[i] == "--control-socket") {
+            i++;
+        } else if (!typed[i].starts_with('-')) {
+            return typed[i];
+        }
+    }
+    return {};
+}
+
 Exit run(int argc, char** argv) {
     Invocation invocation{.typed{argv + std::min(argc, 1), argv + argc}};
     CLI::App app("", "shmdctl");
@@ -23,11 +35,10 @@ Exit run(int argc, char** argv) {
     }
     // What comes after "--" belongs to the program that these run.
     auto& typed = invocation.typed;
-    auto dashes = std::ranges::find(typed, "--");
-    auto before = [&](const char* command) { return std::find(typed.begin(), dashes, command) != dashes; };
-    bool locks = before("lock");
-    if (locks || before("exec")) {
-        auto& program = locks ? invocation.lock.command : invocation.exec.program;
+    const std::string command = command_of(typed);
+    if (command == "lock" || command == "exec") {
+        auto dashes = std::ranges::find(typed, "--");
+        auto& program = command == "lock" ? invocation.lock.command : invocation.exec.program;
         if (dashes != typed.end()) program.assign(dashes + 1, typed.end());
         typed.erase(dashes, typed.end());
         argc = static_cast<int>(typed.size()) + 1;

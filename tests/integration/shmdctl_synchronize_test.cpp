@@ -55,6 +55,15 @@ TEST_CASE_FIXTURE(WithSegment, "lock gives the command's status, and its own whe
     CHECK(shmdctl({"lock", "k", "--", "/etc/passwd"}).status == 126);
 }
 
+TEST_CASE_FIXTURE(WithSegment, "keys and programs may be called as commands are") {
+    for (const char* key : {"lock", "exec"}) {
+        (void)shmdctl.must({"create", key, "--size", "3"});
+        CHECK(shmdctl({"write", key, "--", "-"}, "abc").status == ok);
+        CHECK(shmdctl.must({"read", "--", key}) == "abc");
+        CHECK(shmdctl.must({"lock", key, "--", "echo", "exec", "lock"}) == "exec lock\n");
+    }
+}
+
 TEST_CASE_FIXTURE(WithSegment, "lock excludes others as long as the command runs") {
     struct Case {
         Arguments held;
