@@ -13,6 +13,31 @@ import (
 	"shmd/internal/daemontest"
 )
 
+// waitAll has all of them wait, and returns when they sleep. What it gives waits for their ends, with all of these errors.
+func waitAll(ctx context.Context, t *testing.T, segment *shmd.Segment, wanted ...error) (ended func()) {
+	t.Helper()
+	all := waitsOf(segment)
+	results := make(chan struct{})
+	for name, wait := range all {
+		name, wait := name, wait
+		go func() {
+			err := wait(ctx)
+			for _, want := range wanted {
+				if !errors.Is(err, want) {
+					t.Errorf("%s gives %v", name, err)
+				}
+			}
+			results <- struct{}{}
+		}()
+	}
+	asleep(t, segment)
+	return func() {
+		for range all {
+			<-results
+		}
+	}
+}
+
 // waitsOf are all ways to wait for what another holder has.
 func waitsOf(segment *shmd.Segment) map[string]func(context.Context) error {
 	return map[string]func(context.Context) error{
@@ -63,23 +88,9 @@ func testContextsEndWaits(t *testing.T) {
 	segment, letGo := occupied(t, dial(t))
 	for i := 0; i < 3; i++ {
 		ending, cancel := context.WithCancel(ctx)
-		all := waitsOf(segment)
-		results := make(chan error)
-		for name, wait := range all {
-			name, wait := name, wait
-			go func() {
-				err := wait(ending)
-				if !errors.Is(err, context.Canceled) {
-					t.Errorf("%s gives %v", name, err)
-				}
-				results <- err
-			}()
-		}
-		asleep(t, segment)
+		ended := waitAll(ending, t, segment, context.Canceled)
 		cancel()
-		for range all {
-			<-results
-		}
+		ended()
 	}
 	letGo()
 	lock, err := segment.Lock(ctx)
@@ -112,28 +123,14 @@ func TestCloseEndsWaits(t *testing.T) {
 	ctx := soon(t)
 	client := dial(t)
 	segment, letGo := occupied(t, client)
-	all := waitsOf(segment)
-	results := make(chan error)
-	for name, wait := range all {
-		name, wait := name, wait
-		go func() {
-			err := wait(ctx)
-			if !errors.Is(err, shmd.ErrClosed) || !errors.Is(err, fs.ErrClosed) {
-				t.Errorf("%s gives %v", name, err)
-			}
-			results <- err
-		}()
-	}
-	asleep(t, segment)
+	ended := waitAll(ctx, t, segment, shmd.ErrClosed, fs.ErrClosed)
 	words := segment.Words()
 	must(t, segment.Close())
-	for range all {
-		<-results
-	}
+	ended()
 	if words.Mapped() {
 		t.Error("the area is still mapped")
 	}
-	for name, wait := range all {
+	for name, wait := range waitsOf(segment) {
 		if err := wait(ctx); !errors.Is(err, shmd.ErrClosed) {
 			t.Errorf("%s gives %v", name, err)
 		}
@@ -304,23 +301,9 @@ func TestAWaiterLearnsThatEverythingHasEndedWithTheDaemon(t *testing.T) {
 	must(t, err)
 	defer client.Close()
 	segment, letGo := occupied(t, client)
-	all := waitsOf(segment)
-	results := make(chan error)
-	for name, wait := range all {
-		name, wait := name, wait
-		go func() {
-			err := wait(ctx)
-			if !errors.Is(err, shmd.ErrDisconnected) {
-				t.Errorf("%s gives %v", name, err)
-			}
-			results <- err
-		}()
-	}
-	asleep(t, segment)
+	ended := waitAll(ctx, t, segment, shmd.ErrDisconnected)
 	must(t, manager.Restart())
-	for range all {
-		<-results
-	}
+	ended()
 	letGo()
 	must(t, segment.Close())
 }

@@ -58,7 +58,7 @@ test("npm packs what is needed to build it, and no more", () => {
   const [{ files }] = Array.isArray(packed) ? packed : Object.values(packed);
   const names = files.map(({ path }) => path);
   for (const needed of ["index.js", "index.d.ts", "errors.d.ts", "README.md", "binding.gyp", "build.mjs", "lib/client.js", "native/channel.cpp",
-    "native/shared/sync_core.h", "native/shared/sync_area.h"]) {
+    "native/shared/sync_core.h", "native/shared/sync_wait.h", "native/shared/sync_area.h"]) {
     assert.ok(names.includes(needed), needed);
   }
   assert.deepEqual(names.filter((name) => /^(test|build|bench|node_modules)\//.test(name)), []);
