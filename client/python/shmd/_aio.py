@@ -9,7 +9,7 @@ import contextlib
 import errno
 import threading
 import time
-from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Dict, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Dict, Optional, TypeVar
 
 from . import _decode, _options
 from ._connection import SEGMENTS, Connection
@@ -99,37 +99,48 @@ async def acquire(lock: Lock) -> None:
     if lock._take(0, False):
         return
     loop = asyncio.get_running_loop()
-    taken: "asyncio.Future[bool]" = loop.create_future()
+    ended: "asyncio.Future[None]" = loop.create_future()
+    handing = threading.Lock()  # of the three below
+    abandoned = False
+    taken = False
+    failure: Optional[BaseException] = None
 
-    def settle(outcome: Union[bool, BaseException]) -> None:
-        if taken.done():
-            if outcome is True:
-                lock.release()
-        elif isinstance(outcome, BaseException):
-            taken.set_exception(outcome)
-        else:
-            taken.set_result(outcome)
+    def settle() -> None:
+        if not ended.done():
+            ended.set_result(None)
 
     def work() -> None:
-        outcome: Union[bool, BaseException]
+        nonlocal taken, failure
         try:
-            outcome = _take_for(lock, lambda: not taken.done())
+            got = _take_for(lock, lambda: not abandoned)
         except BaseException as error:
-            outcome = error
+            failure = error
+        else:
+            with handing:
+                if got and abandoned:  # here and not in the loop, which may be waiting for this very lock
+                    lock.release()
+                else:
+                    taken = got
         try:
-            loop.call_soon_threadsafe(settle, outcome)
+            loop.call_soon_threadsafe(settle)
         except RuntimeError:  # the loop is closed
-            if outcome is True:
-                lock.release()
+            with handing:
+                if taken and not abandoned:
+                    lock.release()
 
     threading.Thread(target=work, name="shmd.Lock", daemon=True).start()
     try:
-        if not await taken:
-            lock._segment._sync_error(-errno.ETIMEDOUT, lock._kind)
+        await ended
     except asyncio.CancelledError:
-        if taken.done() and not taken.cancelled() and taken.exception() is None and taken.result():
-            lock.release()
+        with handing:
+            abandoned = True
+            if taken:
+                lock.release()
         raise
+    if failure is not None:
+        raise failure
+    if not taken:
+        lock._segment._sync_error(-errno.ETIMEDOUT, lock._kind)
 
 
 async def wait(segment: Synchronized, after: Optional[int], timeout: Optional[_options.Seconds]) -> int:
