@@ -39,8 +39,9 @@ NOT_TOLD = {"attachment", "fileDescriptor", "created", "acl", "leaseUsec", "huge
             "creatorPid", "ownerGid"}
 
 
-# Said beside the client these would mean something else: who else is attached matters to them.
-OWN = ("io.shmd.Segments.Resize", "io.shmd.Segments.Resume")
+# Not for a suite to say beside the client: who else is attached matters to the first two, and the others are about an
+# attachment of the client's own.
+OWN = tuple("io.shmd.Segments." + name for name in ("Resize", "Resume", "OpenSyncArea", "RecoverLocks"))
 
 
 class NotForClients(Exception):
