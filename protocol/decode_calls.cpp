@@ -140,7 +140,7 @@ Error about_item(Error error, std::string_view list, std::size_t index) {
 }
 
 bool has_batch_size(const json::Array& items) {
-    return items.value && items.value->IsArray() && !items.value->Empty() && items.value->Size() <= limits::batch;
+    return items.value && items.value->is_array() && items.value->count() > 0 && items.value->count() <= limits::batch;
 }
 
 Result<CallBody> decode_create_many(const Json& parameters) {
@@ -151,8 +151,8 @@ Result<CallBody> decode_create_many(const Json& parameters) {
     if (!has_batch_size(items)) fields.fail("segments");
     fields.no_others();
     if (fields.bad_field()) return Error::invalid_parameter(shortened(*fields.bad_field()));
-    for (const Json& item : items.value->GetArray()) {
-        if (!item.IsObject()) return Error::invalid_parameter("segments");
+    for (const Json& item : items.value->items()) {
+        if (!item.is_object()) return Error::invalid_parameter("segments");
         auto one = decode_create(item);
         if (!one) return about_item(std::move(one).error(), "segments", call.segments.size());
         call.segments.push_back(std::get<Create>(*std::move(one)));
@@ -168,8 +168,8 @@ Result<CallBody> decode_open_many(const Json& parameters) {
     if (!has_batch_size(items)) fields.fail("targets");
     fields.no_others();
     if (fields.bad_field()) return Error::invalid_parameter(shortened(*fields.bad_field()));
-    for (const Json& item : items.value->GetArray()) {
-        if (!item.IsObject()) return Error::invalid_parameter("targets");
+    for (const Json& item : items.value->items()) {
+        if (!item.is_object()) return Error::invalid_parameter("targets");
         Fields one(item);
         Target target;
         read_target(one, target);
@@ -378,19 +378,19 @@ Result<CallBody> decode_body(std::string_view method, const Json& parameters, En
 
 std::optional<Violation> check_envelope(const Json* message) {
     if (!message) return Violation{"not JSON, or nested too deep"};
-    if (!message->IsObject()) return Violation{"not a JSON object"};
+    if (!message->is_object()) return Violation{"not a JSON object"};
     int flags = 0;
     bool has_method = false;
-    for (const auto& [member, value] : message->GetObject()) {
-        std::string_view name = json::view(member);
+    for (const auto& [member, value] : message->members()) {
+        std::string_view name = member.as_string();
         if (name == "method") {
-            if (!value.IsString()) return Violation{"'method' is not a string"};
+            if (!value.is_string()) return Violation{"'method' is not a string"};
             has_method = true;
         } else if (name == "parameters") {
-            if (!value.IsObject() && !value.IsNull()) return Violation{"'parameters' is not an object"};
+            if (!value.is_object() && !value.is_null()) return Violation{"'parameters' is not an object"};
         } else if (name == "oneway" || name == "more" || name == "upgrade") {
-            if (!value.IsBool()) return Violation{"'" + std::string(name) + "' is not a boolean"};
-            flags += value.GetBool() ? 1 : 0;
+            if (!value.is_bool()) return Violation{"'" + std::string(name) + "' is not a boolean"};
+            flags += value.as_bool() ? 1 : 0;
         } else {
             return Violation{"a top-level field that Varlink does not have"};
         }
@@ -402,7 +402,7 @@ std::optional<Violation> check_envelope(const Json* message) {
 
 bool flag(const Json& message, std::string_view name) {
     const Json* value = json::find_member(message, name);
-    return value && value->GetBool();
+    return value && value->as_bool();
 }
 
 }  // namespace
@@ -424,7 +424,7 @@ std::variant<Call, Violation> decode_call(std::string_view message, Endpoint end
     if (auto violation = check_envelope(document.root())) return std::move(*violation);
     const Json& root = *document.root();
 
-    std::string_view method = json::view(*json::find_member(root, "method"));
+    std::string_view method = json::find_member(root, "method")->as_string();
     CallFlags flags{flag(root, "oneway"), flag(root, "more")};
     if (flag(root, "upgrade")) return Call{flags, Error{ErrorCode::method_not_implemented, shortened(method)}};
     const Json* parameters = json::find_member(root, "parameters");

@@ -144,14 +144,14 @@ std::string encode_call(const CallBody& body, CallFlags flags) {
 
 std::optional<std::string> encode_raw_call(std::string_view method, std::string_view parameters, CallFlags flags) {
     json::Document document(parameters);
-    if (!document.root() || !document.root()->IsObject()) return std::nullopt;
+    if (!document.root() || !document.root()->is_object()) return std::nullopt;
     std::string message;
     {
         ObjectWriter object(message);
         object.add("method", method);
         if (flags.oneway) object.add("oneway", true);
         if (flags.more) object.add("more", true);
-        object.begin("parameters") += json::to_text(*document.root());
+        object.begin("parameters") += document.root()->text();
     }
     return message;
 }

@@ -10,7 +10,8 @@
 namespace shmd {
 namespace {
 
-constexpr std::size_t read_chunk = 4096;
+// Most messages are smaller than the first, which is as much as the C library keeps at hand for the next one.
+constexpr std::size_t first_chunk = 1000, least_chunk = 4096, largest_chunk = 1 << 18;
 
 // Takes every descriptor out of the control messages; those beyond `room` are closed here.
 bool take_descriptors(msghdr& message, std::size_t room, std::deque<UniqueFd>& out) {
@@ -44,19 +45,35 @@ std::optional<std::int32_t> read_sender(msghdr& message) {
 
 }  // namespace
 
-IoStatus FrameReader::read_from(int socket, int flags) {
-    if (begin_ > 0) {
-        buffer_.erase(0, begin_);
-        scanned_ -= begin_;
-        begin_ = 0;
+// After what has been read and not given, which comes to the front.
+void FrameReader::make_room(std::size_t bytes) {
+    std::size_t kept = end_ - begin_;
+    if (kept + bytes > capacity_) {
+        auto larger = std::make_unique_for_overwrite<char[]>(kept + bytes);
+        if (kept > 0) std::memcpy(larger.get(), buffer_.get() + begin_, kept);
+        buffer_ = std::move(larger);
+        capacity_ = kept + bytes;
+    } else if (begin_ > 0 && kept > 0) {
+        std::memmove(buffer_.get(), buffer_.get() + begin_, kept);
     }
-    std::size_t old_size = buffer_.size();
+    scanned_ -= begin_;
+    begin_ = 0;
+    end_ = kept;
+}
+
+void FrameReader::drop_buffer() {
+    buffer_.reset();
+    capacity_ = begin_ = end_ = scanned_ = 0;
+}
+
+IoStatus FrameReader::read_from(int socket, int flags) {
+    std::size_t kept = end_ - begin_;
     // Grow with the message, so that a large one costs few calls and an idle connection costs nothing.
-    std::size_t chunk = std::clamp(old_size, read_chunk, std::size_t{1} << 18);
-    buffer_.resize(old_size + std::min(chunk, max_bytes_ + 1 - std::min(old_size, max_bytes_)));
+    std::size_t chunk = kept == 0 ? first_chunk : std::clamp(kept, least_chunk, largest_chunk);
+    make_room(std::min(chunk, max_bytes_ + 1 - std::min(kept, max_bytes_)));
 
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * limits::message_fds)];
-    iovec data{buffer_.data() + old_size, buffer_.size() - old_size};
+    iovec data{buffer_.get() + end_, capacity_ - end_};
     msghdr message{};
     message.msg_iov = &data;
     message.msg_iovlen = 1;
@@ -74,8 +91,8 @@ IoStatus FrameReader::read_from(int socket, int flags) {
     } while (count < 0 && errno == EINTR);
     int error = errno;
 
-    buffer_.resize(old_size + static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
-    if (buffer_.empty()) std::string().swap(buffer_);
+    end_ += static_cast<std::size_t>(std::max<ssize_t>(count, 0));
+    if (end_ == 0) drop_buffer();
     if (count < 0) {
         errno = error;
         if (error == EAGAIN || error == EWOULDBLOCK) return IoStatus::would_block;
@@ -90,21 +107,25 @@ IoStatus FrameReader::read_from(int socket, int flags) {
 
 // A message is over the limit when the bytes after the last NUL are: what comes before them is whole.
 IoStatus FrameReader::check_limit() {
-    if (buffer_.size() - begin_ <= max_bytes_) return IoStatus::done;
-    return buffer_.find('\0', scanned_) - begin_ <= max_bytes_ ? IoStatus::done : IoStatus::too_large;
+    if (end_ - begin_ <= max_bytes_) return IoStatus::done;
+    return find_end() - begin_ <= max_bytes_ ? IoStatus::done : IoStatus::too_large;
+}
+
+// Where the next NUL is, or the end of what has been read.
+std::size_t FrameReader::find_end() const {
+    if (scanned_ == end_) return end_;
+    const void* found = std::memchr(buffer_.get() + scanned_, 0, end_ - scanned_);
+    return found ? static_cast<std::size_t>(static_cast<const char*>(found) - buffer_.get()) : end_;
 }
 
 std::optional<std::string_view> FrameReader::next() {
-    std::size_t end = buffer_.find('\0', scanned_);
-    if (end == std::string::npos) {
-        scanned_ = buffer_.size();
-        if (begin_ == buffer_.size()) {
-            std::string().swap(buffer_);
-            begin_ = scanned_ = 0;
-        }
+    std::size_t end = find_end();
+    if (end == end_) {
+        scanned_ = end_;
+        if (begin_ == end_) drop_buffer();
         return std::nullopt;
     }
-    std::string_view message(buffer_.data() + begin_, end - begin_);
+    std::string_view message(buffer_.get() + begin_, end - begin_);
     begin_ = scanned_ = end + 1;
     return message;
 }

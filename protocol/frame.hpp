@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -45,7 +46,7 @@ class FrameReader {
     std::optional<std::string_view> next();
 
     /// True when a complete message waits, or bytes that may hold one.
-    [[nodiscard]] bool has_buffered() const { return begin_ < buffer_.size(); }
+    [[nodiscard]] bool has_buffered() const { return begin_ < end_; }
 
     /// From here on the kernel tells who sends: on sockets with SO_PASSCRED, where no descriptors are taken.
     void want_sender() { wants_sender_ = true; }
@@ -53,7 +54,7 @@ class FrameReader {
     [[nodiscard]] std::optional<std::int32_t> sender() const { return sender_; }
 
     /// Memory held for messages, in bytes.
-    [[nodiscard]] std::size_t capacity() const { return buffer_.capacity(); }
+    [[nodiscard]] std::size_t capacity() const { return capacity_; }
 
     /// Descriptors in the order of their arrival. Replies say how many are theirs; take that many.
     [[nodiscard]] std::size_t fd_count() const { return fds_.size(); }
@@ -64,10 +65,15 @@ class FrameReader {
 
   private:
     IoStatus check_limit();
+    void make_room(std::size_t bytes);
+    void drop_buffer();
+    [[nodiscard]] std::size_t find_end() const;
 
     std::size_t max_fds_;
     std::size_t max_bytes_;
-    std::string buffer_;
+    std::unique_ptr<char[]> buffer_;  // not cleared: what is read next overwrites it
+    std::size_t capacity_ = 0;
+    std::size_t end_ = 0;      // of what has been read
     std::size_t begin_ = 0;    // the first byte that next() has not given
     std::size_t scanned_ = 0;  // no NUL before this one
     std::deque<UniqueFd> fds_;

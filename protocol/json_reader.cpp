@@ -1,57 +1,15 @@
 #include "json_reader.hpp"
 
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
-
 #include <cassert>
 #include <limits>
 
 namespace shmd::json {
 namespace {
 
-// Counts brackets outside strings. Exact for valid JSON; for anything else the parser refuses anyway.
-bool nests_too_deep(std::string_view text) {
-    auto opening = std::count(text.begin(), text.end(), '{') + std::count(text.begin(), text.end(), '[');
-    if (opening <= limits::message_depth) return false;
-    int depth = 0;
-    bool in_string = false;
-    for (std::size_t i = 0; i < text.size(); i++) {
-        char c = text[i];
-        if (in_string) {
-            if (c == '\\') i++;
-            if (c == '"') in_string = false;
-        } else if (c == '"') {
-            in_string = true;
-        } else if (c == '{' || c == '[') {
-            if (++depth > limits::message_depth) return true;
-        } else if (c == '}' || c == ']') {
-            depth--;
-        }
-    }
-    return false;
-}
-
-// RapidJSON 1.1 lets the escaped second half of a surrogate pair stand alone; the bytes it makes of it are not UTF-8.
-bool has_lone_low_surrogate(std::string_view text) {
-    std::size_t behind_high = std::string_view::npos;
-    for (std::size_t i = text.find('\\'); i < text.size(); i = text.find('\\', i)) {
-        std::string_view escape = text.substr(i, 4);
-        bool is_unicode = escape.size() > 1 && escape[1] == 'u';
-        bool begins_with_d = is_unicode && escape.size() == 4 && (escape[2] == 'd' || escape[2] == 'D');
-        auto continues_with = [&](std::string_view digits) {
-            return begins_with_d && digits.find(escape[3]) != std::string_view::npos;
-        };
-        if (continues_with("cdefCDEF") && i != behind_high) return true;
-        i += is_unicode ? sizeof "\\uXXXX" - 1 : 2;
-        behind_high = continues_with("89abAB") ? i : std::string_view::npos;
-    }
-    return false;
-}
-
 template <typename Int>
 bool read_in_range(const Json& value, Int& out, std::int64_t low, std::int64_t high) {
-    if (!value.IsInt64()) return false;
-    std::int64_t number = value.GetInt64();
+    if (!value.is_integer()) return false;
+    std::int64_t number = value.as_integer();
     if (number < low || number > high) return false;
     out = static_cast<Int>(number);
     return true;
@@ -59,9 +17,9 @@ bool read_in_range(const Json& value, Int& out, std::int64_t low, std::int64_t h
 
 template <typename Item>
 bool read_array(const Json& value, std::vector<Item>& out) {
-    if (!value.IsArray()) return false;
+    if (!value.is_array()) return false;
     out.clear();
-    for (const Json& item : value.GetArray()) {
+    for (const Json& item : value.items()) {
         if (!read(item, out.emplace_back())) return false;
     }
     return true;
@@ -69,34 +27,9 @@ bool read_array(const Json& value, std::vector<Item>& out) {
 
 }  // namespace
 
-Document::Document(std::string_view text)
-    : value_allocator_(values_, sizeof values_),
-      stack_allocator_(stack_, sizeof stack_),
-      document_(&value_allocator_, sizeof stack_ * 3 / 4, &stack_allocator_) {
-    // The parser would take a NUL for the end, and passes over any part of a byte order mark.
-    bool begins_beyond_ascii = !text.empty() && static_cast<unsigned char>(text.front()) >= 0x80;
-    if (begins_beyond_ascii || text.find('\0') != std::string_view::npos) return;
-    if (nests_too_deep(text) || has_lone_low_surrogate(text)) return;
-    constexpr unsigned flags = rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag;
-    document_.Parse<flags>(text.data(), text.size());
-    valid_ = !document_.HasParseError();
-}
-
-std::string to_text(const Json& value) {
-    rapidjson::StringBuffer buffer;
-    rapidjson::Writer<rapidjson::StringBuffer> writer(buffer);
-    value.Accept(writer);
-    return {buffer.GetString(), buffer.GetSize()};
-}
-
-const Json& empty_object() {
-    static const Json object(rapidjson::kObjectType);
-    return object;
-}
-
 const Json* find_member(const Json& object, std::string_view name) {
-    for (const auto& member : object.GetObject()) {
-        if (view(member.name) == name) return member.value.IsNull() ? nullptr : &member.value;
+    for (const auto& [member, value] : object.members()) {
+        if (member.as_string() == name) return value.is_null() ? nullptr : &value;
     }
     return nullptr;
 }
@@ -104,25 +37,27 @@ const Json* find_member(const Json& object, std::string_view name) {
 const Json* Fields::find(std::string_view name) {
     assert(asked_count_ < most_fields);
     asked_[asked_count_++] = name;
+    const Members members = object_.members();
     auto found = next_;
-    if (found == object_.MemberEnd() || view(found->name) != name) {
-        found = std::find_if(object_.MemberBegin(), object_.MemberEnd(),
-                             [&](const auto& member) { return view(member.name) == name; });
-        if (found == object_.MemberEnd()) return nullptr;
+    if (found == members.end() || (*found).name.as_string() != name) {
+        found = std::find_if(members.begin(), members.end(),
+                             [&](const Member& member) { return member.name.as_string() == name; });
+        if (found == members.end()) return nullptr;
     }
-    next_ = found + 1;
+    const Json& value = (*found).value;
+    next_ = ++found;
     seen_++;
-    return &found->value;
+    return &value;
 }
 
 Fields& Fields::no_others() {
-    if (bad_field_ || seen_ == object_.MemberCount()) return *this;
+    if (bad_field_ || seen_ == object_.count()) return *this;
     std::array<bool, most_fields> given{};
     auto asked_end = asked_.begin() + asked_count_;
-    for (const auto& member : object_.GetObject()) {
-        auto asked = std::find(asked_.begin(), asked_end, view(member.name));
+    for (const Member& member : object_.members()) {
+        auto asked = std::find(asked_.begin(), asked_end, member.name.as_string());
         if (asked == asked_end || std::exchange(given[asked - asked_.begin()], true)) {
-            fail(view(member.name));
+            fail(member.name.as_string());
             break;
         }
     }
@@ -130,14 +65,14 @@ Fields& Fields::no_others() {
 }
 
 bool read(const Json& value, bool& out) {
-    if (!value.IsBool()) return false;
-    out = value.GetBool();
+    if (!value.is_bool()) return false;
+    out = value.as_bool();
     return true;
 }
 
 bool read(const Json& value, std::string& out) {
-    if (!value.IsString()) return false;
-    out = view(value);
+    if (!value.is_string()) return false;
+    out = value.as_string();
     return true;
 }
 
@@ -155,10 +90,10 @@ bool read(const Json& value, std::uint32_t& out) {
 }
 
 bool read(const Json& value, Labels& out) {
-    if (!value.IsObject()) return false;
+    if (!value.is_object()) return false;
     out.clear();
-    for (const auto& member : value.GetObject()) {
-        if (!read(member.value, out[std::string(view(member.name))])) return false;
+    for (const Member& member : value.members()) {
+        if (!read(member.value, out[std::string(member.name.as_string())])) return false;
     }
     return true;
 }
@@ -185,7 +120,7 @@ bool read(const Json& value, std::vector<AttachmentStatus>& out) {
 
 // Strict: a field that is meant to narrow the entry must not be passed over.
 bool read(const Json& value, AclEntry& out) {
-    if (!value.IsObject()) return false;
+    if (!value.is_object()) return false;
     std::optional<std::uint32_t> uid, gid;
     Fields fields(value);
     fields.allow("uid", uid).allow("gid", gid).require("access", out.access).no_others();
@@ -196,7 +131,7 @@ bool read(const Json& value, AclEntry& out) {
 }
 
 bool read(const Json& value, Holder& out) {
-    if (!value.IsObject()) return false;
+    if (!value.is_object()) return false;
     return !Fields(value)
                 .require("pid", out.pid)
                 .require("uid", out.uid)
@@ -206,7 +141,7 @@ bool read(const Json& value, Holder& out) {
 }
 
 bool read(const Json& value, AttachmentStatus& out) {
-    if (!value.IsObject()) return false;
+    if (!value.is_object()) return false;
     return !Fields(value)
                 .require("attachment", out.attachment)
                 .require("pid", out.pid)
@@ -218,7 +153,7 @@ bool read(const Json& value, AttachmentStatus& out) {
 }
 
 bool read(const Json& value, SegmentStatus& out) {
-    if (!value.IsObject()) return false;
+    if (!value.is_object()) return false;
     return !Fields(value)
                 .require("id", out.id)
                 .allow("key", out.key)
@@ -236,7 +171,7 @@ bool read(const Json& value, SegmentStatus& out) {
 }
 
 bool read(const Json& value, Segment& out) {
-    if (!value.IsObject()) return false;
+    if (!value.is_object()) return false;
     std::optional<Labels> labels;
     std::optional<std::vector<AclEntry>> acl;
     std::optional<std::vector<std::uint32_t>> numa_nodes;
@@ -273,7 +208,7 @@ bool read(const Json& value, Segment& out) {
 }
 
 bool read(const Json& value, Grant& out) {
-    if (!value.IsObject()) return false;
+    if (!value.is_object()) return false;
     Fields fields(value);
     fields.require("segment", out.segment)
         .allow("created", out.created)
@@ -283,7 +218,7 @@ bool read(const Json& value, Grant& out) {
 }
 
 bool read(const Json& value, Usage& out) {
-    if (!value.IsObject()) return false;
+    if (!value.is_object()) return false;
     return !Fields(value)
                 .require("uid", out.uid)
                 .require("segments", out.segments)

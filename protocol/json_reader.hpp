@@ -1,8 +1,6 @@
 // Reading typed fields out of a JSON object, for the codecs in this directory alone. The first bad field is remembered
-// by name; that name is what InvalidParameter carries. RapidJSON parses: every request passes here once on either side.
+// by name; that name is what InvalidParameter carries.
 #pragma once
-
-#include <rapidjson/document.h>
 
 #include <algorithm>
 #include <array>
@@ -13,45 +11,12 @@
 #include <utility>
 #include <vector>
 
+#include "json_document.hpp"
 #include "limits.hpp"
 #include "messages.hpp"
 #include "types.hpp"
 
 namespace shmd::json {
-
-using Allocator = rapidjson::MemoryPoolAllocator<>;
-using Json = rapidjson::GenericValue<rapidjson::UTF8<>, Allocator>;
-
-/// A parsed text, valid JSON in valid UTF-8 that nests at most limits::message_depth deep. A usual message needs no
-/// memory but this object.
-class Document {
-  public:
-    explicit Document(std::string_view text);
-    Document(const Document&) = delete;
-    Document& operator=(const Document&) = delete;
-
-    /// Null when the text is not as it must be.
-    [[nodiscard]] const Json* root() const { return valid_ ? &document_ : nullptr; }
-
-  private:
-    // Enough for a Grant, the largest of the usual messages: beyond it the allocators take 64 KiB from the heap.
-    char values_[4096];
-    char stack_[4096];
-    Allocator value_allocator_;
-    Allocator stack_allocator_;
-    rapidjson::GenericDocument<rapidjson::UTF8<>, Allocator, Allocator> document_;
-    bool valid_ = false;
-};
-
-/// A value as JSON text.
-[[nodiscard]] std::string to_text(const Json& value);
-
-/// An object without members.
-[[nodiscard]] const Json& empty_object();
-
-[[nodiscard]] inline std::string_view view(const Json& string) {
-    return {string.GetString(), string.GetStringLength()};
-}
 
 /// The member of this name, or null. A null there counts as absent.
 [[nodiscard]] const Json* find_member(const Json& object, std::string_view name);
@@ -100,7 +65,7 @@ struct Array {
 };
 inline bool read(const Json& value, Array& out) {
     out.value = &value;
-    return value.IsArray();
+    return value.is_array();
 }
 
 bool read(const Json& value, bool& out);
@@ -126,9 +91,9 @@ bool read(const Json& value, Grant& out);
 template <typename E>
 requires std::is_enum_v<E>
 bool read(const Json& value, E& out) {
-    if (!value.IsString()) return false;
+    if (!value.is_string()) return false;
     const auto& names = EnumNames<E>::names;
-    auto found = std::find(names.begin(), names.end(), view(value));
+    auto found = std::find(names.begin(), names.end(), value.as_string());
     if (found == names.end()) return false;
     out = static_cast<E>(found - names.begin());
     return true;
@@ -137,7 +102,7 @@ bool read(const Json& value, E& out) {
 /// Takes fields out of an object, which must outlive this.
 class Fields {
   public:
-    explicit Fields(const Json& object) : object_(object), next_(object.MemberBegin()) {}
+    explicit Fields(const Json& object) : object_(object), next_(object.members().begin()) {}
 
     template <typename T>
     Fields& require(std::string_view name, T& out) {
@@ -149,7 +114,7 @@ class Fields {
     template <typename T>
     Fields& allow(std::string_view name, std::optional<T>& out) {
         const Json* value = find(name);
-        if (!value || value->IsNull()) return *this;
+        if (!value || value->is_null()) return *this;
         if (!read(*value, out.emplace())) fail(name);
         return *this;
     }
@@ -169,8 +134,7 @@ class Fields {
     static constexpr std::size_t most_fields = 32;
 
     const Json& object_;
-    Json::ConstMemberIterator
-        next_;  // behind the last one found: whoever writes in the order of the IDL is read in one go
+    MemberIterator next_;  // behind the last one found: whoever writes in the order of the IDL is read in one go
     std::array<std::string_view, most_fields> asked_{};
     std::size_t asked_count_ = 0;
     std::size_t seen_ = 0;

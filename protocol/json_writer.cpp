@@ -1,6 +1,7 @@
 #include "json_writer.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <charconv>
 #include <nlohmann/json.hpp>
 
@@ -18,27 +19,47 @@ bool needs_no_escape(char c) {
 
 void append_string(std::string& out, std::string_view text) {
     if (std::all_of(text.begin(), text.end(), needs_no_escape)) {
-        out += '"';
-        out += text;
-        out += '"';
+        out.push_back('"');
+        out.append(text);
+        out.push_back('"');
     } else {
         out += nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     }
 }
 
+// Put together here and appended in one go: to append piece by piece takes four times as long.
+class ObjectWriter::Piece {
+  public:
+    Piece(ObjectWriter& writer, std::string_view name) {
+        assert(name.size() <= most_name_bytes);
+        if (!writer.first_) *end_++ = ',';
+        writer.first_ = false;
+        *end_++ = '"';
+        end_ += name.copy(end_, most_name_bytes);
+        *end_++ = '"';
+        *end_++ = ':';
+    }
+
+    Piece& add(std::int64_t value) {
+        end_ = std::to_chars(end_, std::end(bytes_), value).ptr;
+        return *this;
+    }
+
+    [[nodiscard]] std::string_view text() const { return {bytes_, static_cast<std::size_t>(end_ - bytes_)}; }
+
+  private:
+    static constexpr std::size_t most_name_bytes = 32, most_digits = 20, around_name = 4;
+
+    char bytes_[most_name_bytes + around_name + most_digits];
+    char* end_ = bytes_;
+};
+
 std::string& ObjectWriter::begin(std::string_view name) {
-    if (!first_) out_ += ',';
-    first_ = false;
-    out_ += '"';
-    out_ += name;
-    out_ += "\":";
-    return out_;
+    return out_ += Piece(*this, name).text();
 }
 
-void ObjectWriter::append_integer(std::string& out, std::int64_t value) {
-    char digits[24];
-    auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
-    out.append(digits, end);
+void ObjectWriter::add_integer(std::string_view name, std::int64_t value) {
+    out_ += Piece(*this, name).add(value).text();
 }
 
 void append(std::string& out, const Labels& labels) {

@@ -31,9 +31,9 @@ class ObjectWriter {
     void add(std::string_view name, const char* value) { add(name, std::string_view(value)); }
     void add(std::string_view name, std::integral auto value) {
         if constexpr (std::same_as<decltype(value), bool>) {
-            begin(name) += value ? "true" : "false";
+            begin(name) += value ? std::string_view("true") : std::string_view("false");
         } else {
-            append_integer(begin(name), value);
+            add_integer(name, value);
         }
     }
 
@@ -43,7 +43,7 @@ class ObjectWriter {
         if (value) {
             add(name, *value);
         } else {
-            begin(name) += "null";
+            begin(name).append("null", 4);
         }
     }
     /// Nothing when there is none.
@@ -56,7 +56,9 @@ class ObjectWriter {
     std::string& begin(std::string_view name);
 
   private:
-    static void append_integer(std::string& out, std::int64_t value);
+    class Piece;
+
+    void add_integer(std::string_view name, std::int64_t value);
 
     std::string& out_;
     bool first_ = true;

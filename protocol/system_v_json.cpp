@@ -100,7 +100,7 @@ void write(ObjectWriter& out, const Inherit& call) {
 namespace {
 
 bool read_status(const Json& value, Status& out) {
-    if (!value.IsObject()) return false;
+    if (!value.is_object()) return false;
     return !Fields(value)
                 .require("id", out.id)
                 .require("index", out.index)

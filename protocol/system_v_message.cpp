@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cinttypes>
+#include <climits>
 #include <cstdarg>
 #include <cstdio>
 
@@ -116,7 +117,9 @@ namespace {
 int errno_of(std::string_view error, const Json& parameters) {
     if (error == "io.shmd.SystemV.Failed") {
         const Json* number = json::find_member(parameters, "errno");
-        return number && number->IsInt() && number->GetInt() > 0 ? number->GetInt() : EIO;
+        return number && number->is_integer() && number->as_integer() > 0 && number->as_integer() <= INT_MAX
+                   ? static_cast<int>(number->as_integer())
+                   : EIO;
     }
     // Those of a daemon that takes no more connections, and of one that is older than this interface.
     if (error == "io.shmd.Segments.QuotaExceeded" || error == "io.shmd.Segments.OutOfMemory") return ENOMEM;
@@ -129,12 +132,12 @@ template <typename F>
 int take_parameters(std::string_view reply, const F& read) {
     json::Document document(reply);
     const Json* root = document.root();
-    if (!root || !root->IsObject()) return EIO;
+    if (!root || !root->is_object()) return EIO;
     const Json* found = json::find_member(*root, "parameters");
     const Json& parameters = found ? *found : json::empty_object();
-    if (!parameters.IsObject()) return EIO;
+    if (!parameters.is_object()) return EIO;
     if (const Json* error = json::find_member(*root, "error")) {
-        return error->IsString() ? errno_of(json::view(*error), parameters) : EIO;
+        return error->is_string() ? errno_of(error->as_string(), parameters) : EIO;
     }
     return read(parameters) ? 0 : EIO;
 }
@@ -164,8 +167,8 @@ int take(std::string_view reply, InfoReply& out) {
 int take(std::string_view reply, Attachments& out) {
     return take_parameters(reply, [&](const Json& parameters) {
         const Json* list = json::find_member(parameters, "attachments");
-        if (!list || !list->IsArray() || list->Size() > message_attachments) return false;
-        for (const Json& item : list->GetArray()) {
+        if (!list || !list->is_array() || list->count() > message_attachments) return false;
+        for (const Json& item : list->items()) {
             if (!json::read(item, out.ids[out.count++])) return false;
         }
         return true;

@@ -8,9 +8,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
+#include <charconv>
 #include <cstring>
+#include <iterator>
+#include <limits>
 #include <string>
+#include <string_view>
 
 namespace shmd {
 namespace {
@@ -46,8 +49,9 @@ unsigned memfd_flags(HugePages kind) {
 }
 
 Result<UniqueFd> reopen(int fd, Access access, std::int64_t size) {
-    char path[sizeof "/proc/self/fd/" + 11];
-    std::snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    constexpr std::string_view directory = "/proc/self/fd/";
+    char path[directory.size() + std::numeric_limits<int>::digits10 + 2];
+    *std::to_chars(path + directory.copy(path, directory.size()), std::end(path) - 1, fd).ptr = '\0';
     UniqueFd opened(::open(path, (access == Access::write ? O_RDWR : O_RDONLY) | O_CLOEXEC));
     if (!opened) return refusal(errno, size);
     return opened;

@@ -22,7 +22,7 @@ need_packages() {
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
 }
 
-build_packages=(g++ cmake ninja-build pkg-config libasio-dev nlohmann-json3-dev rapidjson-dev libspdlog-dev libcli11-dev
+build_packages=(g++ cmake ninja-build pkg-config libasio-dev nlohmann-json3-dev libspdlog-dev libcli11-dev
                 libsystemd-dev zlib1g-dev scdoc)
 test_packages=(doctest-dev libbenchmark-dev binutils make procps spin
                systemd-container systemd-sysv dbus libpam-systemd  # a real systemd

@@ -19,7 +19,7 @@ only() {
     failed=1
 }
 
-only JSON '#include <(nlohmann|rapidjson)' '^(protocol/|daemon/config/|client/cli/)' protocol daemon client
+only JSON '#include <nlohmann' '^(protocol/|daemon/config/|client/cli/)' protocol daemon client
 only Asio '#include <asio' '^daemon/(server|session)/' protocol daemon client
 only spdlog '#include <spdlog' '^daemon/log/' daemon
 only memfds 'memfd_create' '^daemon/segment/' protocol daemon
