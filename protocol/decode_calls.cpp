@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 
+#include "as_written.hpp"
 #include "json_reader.hpp"
 #include "json_writer.hpp"
 #include "key.hpp"
@@ -324,6 +325,7 @@ constexpr std::array methods{
     Method{Create::method, decode_create},
     Method{OpenMany::method, decode_open_many},
     Method{CreateMany::method, decode_create_many},
+    Method{OpenDetachQueue::method, decode_without_parameters<OpenDetachQueue>},
     Method{OpenSyncArea::method, decode_attachment_only<OpenSyncArea>},
     Method{RecoverLocks::method, decode_attachment_only<RecoverLocks>},
     Method{Publish::method, decode_publish},
@@ -420,6 +422,9 @@ bool labels_fit(const Labels& labels) {
 }
 
 std::variant<Call, Violation> decode_call(std::string_view message, Endpoint endpoint) {
+    if (auto open = open_as_written(message); open && endpoint == Endpoint::segments && is_valid_key(*open->target.key)) {
+        return Call{{}, CallBody(*std::move(open))};
+    }
     json::Document document(message);
     if (auto violation = check_envelope(document.root())) return std::move(*violation);
     const Json& root = *document.root();

@@ -75,6 +75,7 @@ struct EncodeParameters {
         json::append(out.begin("attachments"), call.attachments);
         out.add_if("partial", call.partial);
     }
+    void operator()(const OpenDetachQueue&) const {}
     void operator()(const OpenSyncArea& call) const { out.add("attachment", call.attachment); }
     void operator()(const RecoverLocks& call) const { out.add("attachment", call.attachment); }
     void operator()(const Publish& call) const {

@@ -302,9 +302,7 @@ class Parser {
             if (!skip_digits()) return false;
         }
         add(Json::Kind::real);
-        double number = 0;
-        bool fits = std::from_chars(begin, at_, number).ec == std::errc{};
-        return fits || std::isfinite(std::strtod(std::string(begin, at_).c_str(), nullptr));  // too small is zero
+        return std::isfinite(std::strtod(std::string(begin, at_).c_str(), nullptr));
     }
 
     Document& document_;

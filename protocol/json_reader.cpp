@@ -204,7 +204,7 @@ bool read(const Json& value, Segment& out) {
     if (labels) out.labels = std::move(*labels);
     if (acl) out.acl = std::move(*acl);
     if (numa_nodes) out.numa_nodes = std::move(*numa_nodes);
-    return !fields.bad_field() && out.size_bytes > 0 && out.capacity_bytes >= out.size_bytes;
+    return !fields.bad_field() && is_sound(out);
 }
 
 bool read(const Json& value, Grant& out) {
@@ -214,7 +214,7 @@ bool read(const Json& value, Grant& out) {
         .allow("created", out.created)
         .require("attachment", out.attachment)
         .require("fileDescriptor", out.file_descriptor);
-    return !fields.bad_field() && out.attachment != 0 && out.file_descriptor >= 0;
+    return !fields.bad_field() && is_sound(out);
 }
 
 bool read(const Json& value, Usage& out) {

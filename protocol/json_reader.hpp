@@ -68,6 +68,14 @@ inline bool read(const Json& value, Array& out) {
     return value.is_array();
 }
 
+/// What no type says.
+[[nodiscard]] inline bool is_sound(const Segment& segment) {
+    return segment.size_bytes > 0 && segment.capacity_bytes >= segment.size_bytes;
+}
+[[nodiscard]] inline bool is_sound(const Grant& grant) {
+    return grant.attachment != 0 && grant.file_descriptor >= 0;
+}
+
 bool read(const Json& value, bool& out);
 bool read(const Json& value, std::string& out);
 bool read(const Json& value, std::int64_t& out);

@@ -1,14 +1,26 @@
 #include "json_writer.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <charconv>
+#include <cstring>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "json_reader.hpp"
 
 namespace shmd::json {
 namespace {
+
+constexpr std::array<char, 200> two_digits = [] {
+    std::array<char, 200> all{};
+    for (std::size_t i = 0; i < 100; i++) {
+        all[2 * i] = static_cast<char>('0' + i / 10);
+        all[2 * i + 1] = static_cast<char>('0' + i % 10);
+    }
+    return all;
+}();
 
 bool needs_no_escape(char c) {
     auto byte = static_cast<unsigned char>(c);
@@ -41,13 +53,34 @@ class ObjectWriter::Piece {
     }
 
     Piece& add(std::int64_t value) {
-        end_ = std::to_chars(end_, std::end(bytes_), value).ptr;
+        if (value < 0) {
+            end_ = std::to_chars(end_, std::end(bytes_), value).ptr;
+            return *this;
+        }
+        // Eight digits at a time, with half as wide divisions: half of what std::to_chars() takes, and replies are full of times.
+        char digits[most_digits];
+        char* begin = std::end(digits);
+        auto rest = static_cast<std::uint64_t>(value);
+        while (rest >= 100'000'000) {
+            auto low = static_cast<std::uint32_t>(rest % 100'000'000);
+            rest /= 100'000'000;
+            for (int i = 0; i < 4; i++, low /= 100) begin = put_two(begin, low % 100);
+        }
+        auto high = static_cast<std::uint32_t>(rest);
+        for (; high >= 10; high /= 100) begin = put_two(begin, high % 100);
+        if (high > 0 || value == 0) *--begin = static_cast<char>('0' + high);
+        end_ = std::copy(begin, std::end(digits), end_);
         return *this;
     }
 
     [[nodiscard]] std::string_view text() const { return {bytes_, static_cast<std::size_t>(end_ - bytes_)}; }
 
   private:
+    static char* put_two(char* before, std::uint32_t number) {
+        std::memcpy(before - 2, two_digits.data() + 2 * number, 2);
+        return before - 2;
+    }
+
     static constexpr std::size_t most_name_bytes = 32, most_digits = 20, around_name = 4;
 
     char bytes_[most_name_bytes + around_name + most_digits];

@@ -91,6 +91,10 @@ struct Resume {
     std::optional<bool> partial = std::nullopt;
     bool operator==(const Resume&) const = default;
 };
+struct OpenDetachQueue {
+    static constexpr std::string_view method = "io.shmd.Segments.OpenDetachQueue";
+    bool operator==(const OpenDetachQueue&) const = default;
+};
 struct OpenSyncArea {
     static constexpr std::string_view method = "io.shmd.Segments.OpenSyncArea";
     std::uint32_t attachment = 0;
@@ -206,7 +210,7 @@ struct Drain {
     bool operator==(const Drain&) const = default;
 };
 
-using CallBody = std::variant<GetInfo, GetInterfaceDescription, Create, Open, CreateMany, OpenMany, Detach, Resume, OpenSyncArea,
+using CallBody = std::variant<GetInfo, GetInterfaceDescription, Create, Open, CreateMany, OpenMany, Detach, OpenDetachQueue, Resume, OpenSyncArea,
                               RecoverLocks, Publish, Describe,
                               List, Delete, SetAttributes, Renew, Seal, Resize, Watch, GetStatus, GetUsage, ListSegments,
                               GetSegment, ForceDelete, Disconnect, Evict, Reload, SetLogLevel, Drain, system_v::Get,
@@ -300,10 +304,10 @@ struct Resumed {
     std::vector<std::uint32_t> attachments;
     bool operator==(const Resumed&) const = default;
 };
-/// The reply of OpenSyncArea.
-struct SyncAreaReply {
+/// The reply of OpenSyncArea and of OpenDetachQueue.
+struct PageReply {
     int file_descriptor = 0;  // index among the descriptors of this reply
-    bool operator==(const SyncAreaReply&) const = default;
+    bool operator==(const PageReply&) const = default;
 };
 /// One reply of Watch.
 struct WatchReply {
@@ -369,7 +373,7 @@ struct Evicted {
     bool operator==(const Evicted&) const = default;
 };
 
-using ReplyBody = std::variant<Empty, ServiceInfo, InterfaceDescription, Grant, Grants, OpenResults, Resumed, SyncAreaReply, SegmentReply, WatchReply,
+using ReplyBody = std::variant<Empty, ServiceInfo, InterfaceDescription, Grant, Grants, OpenResults, Resumed, PageReply, SegmentReply, WatchReply,
                                Status, UsageReply, SegmentStatusReply, Disconnected, Evicted, system_v::GetReply,
                                system_v::AttachReply, system_v::StatusReply, system_v::InfoReply, system_v::ChangesReply,
                                system_v::Inherited>;

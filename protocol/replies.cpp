@@ -1,7 +1,10 @@
 // Replies: to JSON, and from JSON as a client reads them.
 #include <algorithm>
 #include <array>
+#include <type_traits>
+#include <utility>
 
+#include "as_written.hpp"
 #include "json_reader.hpp"
 #include "json_writer.hpp"
 #include "messages.hpp"
@@ -112,7 +115,7 @@ struct EncodeReply {
         out.add("survivesRestart", status.survives_restart);
     }
     void operator()(const Resumed& reply) const { json::append(out.begin("attachments"), reply.attachments); }
-    void operator()(const SyncAreaReply& reply) const { out.add("fileDescriptor", reply.file_descriptor); }
+    void operator()(const PageReply& reply) const { out.add("fileDescriptor", reply.file_descriptor); }
     void operator()(const WatchReply& reply) const {
         out.add("event", json::enum_name(reply.event));
         if (reply.segment) json::append(out.begin("segment"), *reply.segment);
@@ -202,7 +205,7 @@ bool decode(const Json& parameters, Resumed& out) {
     return !Fields(parameters).require("attachments", out.attachments).bad_field();
 }
 
-bool decode(const Json& parameters, SyncAreaReply& out) {
+bool decode(const Json& parameters, PageReply& out) {
     return !Fields(parameters).require("fileDescriptor", out.file_descriptor).bad_field();
 }
 
@@ -310,6 +313,10 @@ RemoteError to_remote(Error error) {
 
 template <typename T>
 std::optional<Reply<T>> decode_reply(std::string_view message) {
+    if constexpr (std::is_same_v<T, Grant>) {
+        std::optional<Reply<Grant>> reply(std::in_place, Reply<Grant>{Grant{}});
+        if (read_as_written(message, std::get<Grant>(reply->body))) return reply;
+    }
     json::Document document(message);
     const Json* root = document.root();
     if (!root || !root->is_object()) return std::nullopt;
@@ -342,7 +349,7 @@ template std::optional<Reply<Evicted>> decode_reply(std::string_view);
 template std::optional<Reply<Status>> decode_reply(std::string_view);
 template std::optional<Reply<UsageReply>> decode_reply(std::string_view);
 template std::optional<Reply<Resumed>> decode_reply(std::string_view);
-template std::optional<Reply<SyncAreaReply>> decode_reply(std::string_view);
+template std::optional<Reply<PageReply>> decode_reply(std::string_view);
 template std::optional<Reply<RawReply>> decode_reply(std::string_view);
 template std::optional<Reply<system_v::GetReply>> decode_reply(std::string_view);
 template std::optional<Reply<system_v::AttachReply>> decode_reply(std::string_view);

@@ -111,6 +111,7 @@ Opened Client::open(const Target& target, Access access, bool sealed) {
         encode_call(Open{target, access, std::nullopt, sealed ? std::optional(true) : std::nullopt}), Repeated::the_same,
         [&] { return opening(target, access); },
         [&](const SharedConnection& connected, const std::string& message) {
+            connected->open_queue_if_wanted();
             return OpenSegment::map(connected, connected->call<Grant>(message), access);
         });
 }

@@ -23,6 +23,9 @@ namespace {
 // As many as a message can carry.
 constexpr std::size_t max_descriptors = limits::message_fds;
 
+// Who opens a segment or two has no use for a queue.
+constexpr int ends_before_queue = 4;
+
 std::string words_of(int error) {
     return std::generic_category().message(error);
 }
@@ -147,7 +150,7 @@ Outcome<Answer<T>> Connection::call(std::string message) {
     Answer<T> answer{std::move(std::get<T>(reply->body))};
     // Before another thread can find the connection ended and make a successor of what it holds.
     hold_all(answer.body);
-    if constexpr (std::is_same_v<T, Grant> || std::is_same_v<T, SyncAreaReply>) {
+    if constexpr (std::is_same_v<T, Grant> || std::is_same_v<T, PageReply>) {
         answer.descriptor = take_descriptor(answer.body.file_descriptor);
         answer.descriptor_lost = reader_.lost_descriptors();
     }
@@ -234,6 +237,28 @@ bool Connection::notify(std::string message) noexcept {
     } catch (const std::exception&) {
         return true;  // no memory: the daemon hears of it when the connection ends
     }
+}
+
+bool Connection::end_soon(std::uint32_t attachment) noexcept {
+    std::lock_guard lock(send_mutex_);
+    if (ended_) return false;
+    if (queue_) return queue_->put(attachment);
+    if (ends_without_queue_ < ends_before_queue) ends_without_queue_++;
+    return false;
+}
+
+// A daemon that has none to give is not asked again.
+void Connection::open_queue_if_wanted() {
+    {
+        std::lock_guard lock(send_mutex_);
+        if (queue_ || ends_without_queue_ != ends_before_queue) return;
+        ends_without_queue_++;
+    }
+    auto answer = call<PageReply>(encode_call(OpenDetachQueue{}));
+    if (!answer || !answer->descriptor) return;
+    auto queue = DetachQueue::map(answer->descriptor);
+    std::lock_guard lock(send_mutex_);
+    queue_ = std::move(queue);
 }
 
 void Connection::hold(std::uint32_t attachment) {
@@ -372,7 +397,7 @@ template Outcome<Answer<Grants>> Connection::call(std::string);
 template Outcome<Answer<OpenResults>> Connection::call(std::string);
 template Outcome<Answer<Resumed>> Connection::call(std::string);
 template Outcome<Answer<SegmentReply>> Connection::call(std::string);
-template Outcome<Answer<SyncAreaReply>> Connection::call(std::string);
+template Outcome<Answer<PageReply>> Connection::call(std::string);
 template Outcome<Answer<RawReply>> Connection::call(std::string);
 template Outcome<std::vector<SegmentReply>> Connection::call_for_many(std::string);
 template Outcome<std::vector<RawReply>> Connection::call_for_many(std::string);

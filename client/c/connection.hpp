@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "detach_queue.hpp"
 #include "failure.hpp"
 #include "frame.hpp"
 #include "messages.hpp"
@@ -75,6 +76,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
     /// Sends a oneway call. False when the connection has ended; true does not say that it arrives.
     bool notify(std::string message) noexcept;
+
+    /// Has the daemon end a grant of which nobody but who asks would know that it lasts, before the next call or within a
+    /// second. False when that must be told it at once, by notify().
+    bool end_soon(std::uint32_t attachment) noexcept;
+    /// For who is about to open something: from the few first ends on there is a queue for end_soon().
+    void open_queue_if_wanted();
 
     /// What this connection holds: the grants of open segments. A successor takes them up.
     void hold(std::uint32_t attachment);
@@ -141,8 +148,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::mutex succession_mutex_;  // successor_. Taken before all others
     std::shared_ptr<Connection> successor_;
 
-    std::mutex send_mutex_;  // writer_. Taken after call_mutex_, or alone
+    std::mutex send_mutex_;  // what follows. Taken after call_mutex_, or alone
     FrameWriter writer_;
+    std::unique_ptr<DetachQueue> queue_;
+    int ends_without_queue_ = 0;
 };
 
 }  // namespace shmd::client

@@ -37,6 +37,13 @@ Outcome<std::int64_t> size_of(int memory, const Segment& segment) {
     return std::int64_t{status.st_size};
 }
 
+// Whose end changes nothing, and whose memory nobody would miss for a second should it have been deleted meanwhile.
+bool is_plain(const Segment& segment) {
+    constexpr std::int64_t most_bytes = 1 << 20;
+    return segment.state == State::live && segment.lifetime == Lifetime::persistent && !segment.evictable &&
+           segment.capacity_bytes <= most_bytes;
+}
+
 Failure no_descriptor(bool dropped_by_kernel) {
     if (!dropped_by_kernel) return nonsense("the descriptor that it names did not come with it");
     return {EMFILE, "this process may open no more files: close some, or raise its limit"};
@@ -99,6 +106,7 @@ OpenSegment::OpenSegment(std::shared_ptr<Connection> connection, Grant grant, Ma
       mapping_(std::move(mapping)),
       access_(access),
       created_(grant.created == true),
+      is_plain_(is_plain(grant.segment)),
       attachment_(grant.attachment),
       process_(process_mark()) {
     take(std::move(grant.segment));
@@ -107,6 +115,11 @@ OpenSegment::OpenSegment(std::shared_ptr<Connection> connection, Grant grant, Ma
 OpenSegment::~OpenSegment() {
     mapping_.reset();
     if (!connection_ || !connection_->ours()) return;
+    // In any case there, so that nobody is told of it as of one that lasts.
+    if (connection_->end_soon(attachment_) && may_end_late()) {
+        connection_->let_go(attachment_);
+        return;
+    }
     try {
         const std::string detach = encode_call(Detach{attachment_}, {.oneway = true});
         while (!connection_->notify(detach)) {
@@ -126,6 +139,11 @@ OpenSegment::~OpenSegment() {
     } catch (const std::exception&) {
         // No memory: the grant ends with the connection.
     }
+}
+
+// The daemon may count on its locks, its memory or its end, or it is small and plain and nobody would notice.
+bool OpenSegment::may_end_late() const {
+    return is_plain_ && syncs_.empty();
 }
 
 void OpenSegment::end(std::span<OpenSegment* const> segments) noexcept {
@@ -213,8 +231,8 @@ Outcome<Sync*> OpenSegment::sync() {
     std::lock_guard lock(sync_mutex_);
     if (Sync* ready = ready_sync()) return ready;
     // To ask twice is to ask once: an answer that was lost does no harm.
-    auto answer = ask<SyncAreaReply>(OpenSyncArea{attachment_});
-    if (!answer && answer.failure().lost != Lost::no) answer = ask<SyncAreaReply>(OpenSyncArea{attachment_});
+    auto answer = ask<PageReply>(OpenSyncArea{attachment_});
+    if (!answer && answer.failure().lost != Lost::no) answer = ask<PageReply>(OpenSyncArea{attachment_});
     if (!answer) return std::move(answer.failure());
     if (!answer->descriptor) return no_descriptor(answer->descriptor_lost);
     auto mapped = Sync::map(answer->descriptor, attachment_, access_);

@@ -96,6 +96,7 @@ class OpenSegment {
     [[nodiscard]] const shmd_info& info() const { return *info_.load(); }
 
   private:
+    [[nodiscard]] bool may_end_late() const;
     static void tell_of_end(std::span<OpenSegment* const> segments);
     Outcome<Empty> change(const CallBody& call);
     template <typename T>
@@ -110,6 +111,7 @@ class OpenSegment {
     std::optional<Mapping> mapping_;
     Access access_;
     bool created_;
+    bool is_plain_;  // nothing becomes of it when nobody is attached any more
     std::uint32_t attachment_;
     const std::uint32_t process_;  // the mark of the one that has the grant
     std::mutex sync_mutex_;

@@ -91,7 +91,7 @@ Outcome Handlers::act(Client&, const ListSegments& call) {
 
 // An administrator sees staged segments too.
 Result<Entry*> Handlers::find_any(const Target& target) {
-    Entry* entry = target.key ? registry_.find(*target.key) : registry_.find(*target.id);
+    Entry* entry = find_present(target);
     if (!entry) return Error::no_such_segment(target.key, target.id);
     return entry;
 }

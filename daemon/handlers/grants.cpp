@@ -172,12 +172,14 @@ Result<void> Handlers::keep(Creation& creation, const std::function<void()>& don
 
 // By what was given up, not by what the machine has then: memory is freed elsewhere, and a little later.
 void Handlers::evict_for(std::int64_t bytes) {
+    if (bytes > 0) registry_.catch_up_all();
     if (registry_.evictable_bytes() < bytes) return;
     while (bytes > 0) bytes -= registry_.evict();
 }
 
 // Somebody may have taken the key, or deleted what was to be opened, while memory was being reserved.
 Outcome Handlers::finish(Client& client, std::unique_ptr<Creation> creation) {
+    make_room_for_attachments(client, creation->segments.size());
     std::vector<Ready> all;
     all.reserve(creation->segments.size());
     std::size_t record_bytes = 0;
@@ -349,6 +351,17 @@ Outcome Handlers::act(Client& client, const Detach& call) {
     return Answer{Empty{}};
 }
 
+Outcome Handlers::act(Client& client, const OpenDetachQueue&) {
+    auto charge = quota_.charge(client.peer.uid, Resource::bytes, DetachQueue::bytes);
+    if (!charge) return std::move(charge).error();
+    auto made = DetachQueue::create();
+    if (!made) return std::move(made).error();
+    Answer answer{PageReply{0}};
+    answer.fds.push_back(std::move(made->fd));
+    registry_.add_queue(client.held, std::move(made->queue), *std::move(charge));
+    return answer;
+}
+
 Outcome Handlers::act(Client& client, const Publish& call) {
     Entry* entry = registry_.find_attached(call.attachment);
     if (entry && !client.held.holds(call.attachment)) return Error::permission_denied();
@@ -358,7 +371,7 @@ Outcome Handlers::act(Client& client, const Publish& call) {
     std::optional<std::string> key = call.key ? call.key : entry->staged_key;
     if (!key) return Error::invalid_parameter("key");
     if (!policy_.may_create(client.peer, *key)) return Error::permission_denied();
-    if (Entry* existing = registry_.find(*key)) {
+    if (Entry* existing = find_present({key, std::nullopt})) {
         if (!call.replace.value_or(false)) return Error::segment_exists(*key);
         if (!check_administer(client.peer, existing->acl)) return Error::permission_denied();
     }

@@ -41,6 +41,18 @@ bool must_be_recorded(const CallBody& body) {
                      system_v::Attach, system_v::Set, system_v::Lock>(body);
 }
 
+bool tells_of_many(const CallBody& body) {
+    return is_any_of<List, Watch, ListSegments, GetStatus, GetUsage, Evict, system_v::List, system_v::Info>(body);
+}
+
+// How many it may begin.
+std::size_t attachments_of(const CallBody& body) {
+    if (is_any_of<Open, Create, system_v::Attach>(body)) return 1;
+    if (auto* open = std::get_if<OpenMany>(&body)) return open->targets.size();
+    if (auto* create = std::get_if<CreateMany>(&body)) return create->segments.size();
+    return 0;
+}
+
 // Attachments of this kind; so many as an error can carry.
 template <typename F>
 std::vector<Holder> holders_of(const Entry& entry, const F& counts) {
@@ -67,6 +79,9 @@ Handlers::Handlers(Registry& registry, Quota& quota, KeyPolicy policy)
 
 Outcome Handlers::handle(Client& client, const Call& call) {
     if (!call.body) return call.body.error();
+    registry_.catch_up(client.held);
+    if (tells_of_many(*call.body)) registry_.catch_up_all();
+    if (std::size_t count = attachments_of(*call.body)) make_room_for_attachments(client, count);
     bool streams = is_any_of<List, Watch, ListSegments, system_v::List>(*call.body);
     if (streams && !call.flags.more) return Error{ErrorCode::expected_more};
     // It has the rights of the parent, which the child may give up: it holds attachments, and serves for nothing else.
@@ -107,9 +122,16 @@ Outcome Handlers::act(Client& client, const GetInterfaceDescription& call) {
 
 // ---- io.shmd.Segments ----
 
+// With those attachments alone that have not ended.
+Entry* Handlers::find_present(const Target& target) {
+    auto found = [&] { return target.key ? registry_.find(*target.key) : registry_.find(*target.id); };
+    Entry* entry = found();
+    return entry && registry_.catch_up(*entry) ? found() : entry;
+}
+
 // A staged segment is there for its creator alone.
 Result<Entry*> Handlers::find(const Client& client, const Target& target) {
-    Entry* entry = target.key ? registry_.find(*target.key) : registry_.find(*target.id);
+    Entry* entry = find_present(target);
     bool hidden = entry && entry->state == State::staged && !entry->is_staged_by(client.held);
     if (!entry || hidden) return Error::no_such_segment(target.key, target.id);
     return entry;
@@ -121,6 +143,7 @@ Result<Charge> Handlers::charge_or_evict(std::uint32_t uid, Resource resource, s
     for (;;) {
         auto charge = quota_.charge(uid, resource, amount);
         if (charge) return charge;
+        if (registry_.catch_up_all()) continue;
         if (operations_.reclaim && operations_.reclaim()) continue;
         Quota::Lack lack = quota_.lack(uid, resource, amount);
         bool can_help = resource == Resource::bytes
@@ -129,6 +152,12 @@ Result<Charge> Handlers::charge_or_evict(std::uint32_t uid, Resource resource, s
         auto account = lack.of_user > 0 ? std::optional(uid) : std::nullopt;
         if (!can_help || registry_.evict(account) == 0) return charge;
     }
+}
+
+// What has ended, and has not been looked at, must not be in the way.
+void Handlers::make_room_for_attachments(const Client& client, std::size_t count) {
+    Quota::Lack lack = quota_.lack(client.peer.uid, Resource::attachments, static_cast<std::int64_t>(count));
+    if (lack.of_user > 0 || lack.in_total > 0) registry_.catch_up_all();
 }
 
 // Why the segment cannot have this lifetime, if it cannot. entry: null for a segment to be made by this client.

@@ -164,6 +164,7 @@ class Handlers {
     Outcome act(Client& client, const CreateMany& call);
     Outcome act(Client& client, const OpenMany& call);
     Outcome act(Client& client, const Detach& call);
+    Outcome act(Client& client, const OpenDetachQueue& call);
     Outcome act(Client& client, const Publish& call);
     Outcome act(Client& client, const Resume& call);
     // sync.cpp
@@ -219,6 +220,8 @@ class Handlers {
     Result<Grant> grant(Client& client, Entry& entry, Access access, std::vector<UniqueFd>& fds);
     Result<Entry*> find(const Client& client, const Target& target);
     Result<Entry*> find_any(const Target& target);
+    Entry* find_present(const Target& target);
+    void make_room_for_attachments(const Client& client, std::size_t count);
     Result<Charge> charge_or_evict(std::uint32_t uid, Resource resource, std::int64_t amount);
     void evict_for(std::int64_t bytes);
     std::optional<Error> check_lifetime(Client& client, const Entry* entry, std::optional<Lifetime> lifetime);

@@ -55,7 +55,7 @@ Outcome Handlers::finish(Client& client, NewSyncArea area) {
 Outcome Handlers::pass_sync_area(Entry& entry, std::uint32_t attachment) {
     auto fd = entry.sync->area.grant(registry_.find_attachment(attachment)->access);
     if (!fd) return std::move(fd).error();
-    Answer answer{SyncAreaReply{0}};
+    Answer answer{PageReply{0}};
     answer.fds.push_back(*std::move(fd));
     registry_.passes_sync(attachment);
     return answer;

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <utility>
 #include <vector>
@@ -278,8 +279,55 @@ void Registry::after_detach(Entry& entry) {
 }
 
 bool Registry::detach_all(HeldAttachments& holder, std::size_t at_most) {
+    if (holder.queue_) drop_queue(holder);
     for (; at_most > 0 && !holder.ids_.empty(); at_most--) detach(holder, *holder.ids_.begin());
     return !holder.ids_.empty();
+}
+
+void Registry::add_queue(HeldAttachments& holder, DetachQueue queue, Charge charge) {
+    catch_up(holder);
+    auto added = std::make_unique<HeldAttachments::Queue>(HeldAttachments::Queue{std::move(queue), std::move(charge)});
+    queued_.insert(&holder);
+    holder.queue_ = std::move(added);
+}
+
+bool Registry::catch_up(HeldAttachments& holder) {
+    if (!holder.queue_) return false;
+    bool ended = false;
+    for (std::uint32_t attachment : holder.queue_->queue.take()) {
+        if (!holder.holds(attachment)) {
+            drop_queue(holder);
+            break;
+        }
+        detach(holder, attachment);
+        ended = true;
+    }
+    return ended;
+}
+
+// Also of who puts there what it does not have: to look at that again and again would cost others their time.
+void Registry::drop_queue(HeldAttachments& holder) {
+    queued_.erase(&holder);
+    holder.queue_.reset();
+}
+
+bool Registry::catch_up(const Entry& entry) {
+    if (queued_.empty() || entry.attachments.size() > most_looked_at) return false;
+    // The list changes with every end.
+    std::array<HeldAttachments*, most_looked_at> holders{};
+    std::size_t count = 0;
+    for (const Attachment* each : entry.attachments) {
+        if (each->holder->queue_ && (count == 0 || holders[count - 1] != each->holder)) holders[count++] = each->holder;
+    }
+    bool ended = false;
+    for (std::size_t i = 0; i < count; i++) ended |= catch_up(*holders[i]);
+    return ended;
+}
+
+bool Registry::catch_up_all() {
+    bool ended = false;
+    for (auto next = queued_.begin(); next != queued_.end();) ended |= catch_up(**next++);
+    return ended;
 }
 
 void Registry::remove(Entry& entry, Event why) {

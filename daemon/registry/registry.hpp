@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "change_page.hpp"
+#include "detach_queue.hpp"
 #include "memory.hpp"
 #include "policy.hpp"
 #include "quota.hpp"
@@ -107,10 +108,15 @@ class HeldAttachments {
 
   private:
     friend class Registry;
+    struct Queue {
+        DetachQueue queue;
+        Charge charge;
+    };
     ProcessId process_;
     std::uint32_t uid_;
     std::uint64_t connection_;
     std::unordered_set<std::uint32_t> ids_;
+    std::unique_ptr<Queue> queue_;  // once it has asked for one
 };
 
 /// One grant.
@@ -177,7 +183,17 @@ class Registry {
     std::uint32_t attach(Entry& entry, HeldAttachments& holder, Access access, Charge charge);
     /// Ends one attachment of this holder. Segments that lived only for it go.
     void detach(HeldAttachments& holder, std::uint32_t attachment);
-    /// All, or so many. True when there are more.
+    /// From here on the holder may put what is to end there. One that it had is gone.
+    void add_queue(HeldAttachments& holder, DetachQueue queue, Charge charge);
+    /// Ends what this holder has put in its queue. True when that was something: entries may be gone.
+    bool catch_up(HeldAttachments& holder);
+    /// Likewise all who are attached to this segment, unless they are more than most_looked_at.
+    bool catch_up(const Entry& entry);
+    /// Likewise everybody.
+    bool catch_up_all();
+    static constexpr std::size_t most_looked_at = 64;
+
+    /// All, or so many. True when there are more; else the holder is done.
     bool detach_all(HeldAttachments& holder, std::size_t at_most = SIZE_MAX);
     /// Ends an attachment, whoever holds it.
     void detach(std::uint32_t attachment);
@@ -255,6 +271,7 @@ class Registry {
     Entry& insert(std::unique_ptr<Entry> entry);
     Attachment& take_in(Entry& entry, HeldAttachments& holder, std::uint32_t id);
     void after_detach(Entry& entry);
+    void drop_queue(HeldAttachments& holder);
     static void leave_sync(Sync& sync, const Attachment& attachment);
     void forget_key(Entry& entry);
     void note_name_change(const Entry& entry);
@@ -275,6 +292,7 @@ class Registry {
     std::map<std::int64_t, std::unique_ptr<Entry>> by_id_;
     std::unordered_map<std::string_view, Entry*> by_key_;  // views into the entries
     std::unordered_map<std::uint32_t, Attachment> attachments_;
+    std::unordered_set<HeldAttachments*> queued_;  // those with a queue
     std::multimap<std::string, std::function<void()>> waiting_;
     std::set<std::pair<std::int64_t, Entry*>> leases_;  // by lease_end
     // What can be evicted of one account, the longest out of use first.

@@ -82,6 +82,7 @@ bool lists(std::string_view list, std::uint32_t wanted) {
 }
 
 bool has_nodes(const std::vector<std::uint32_t>& nodes) {
+    if (nodes.empty()) return true;
     // A kernel without NUMA has node 0 alone, and no such file.
     std::string with_memory = text_of("/sys/devices/system/node/has_memory").value_or("0");
     return std::ranges::all_of(nodes, [&](std::uint32_t node) { return lists(with_memory, node); });

@@ -1,16 +1,15 @@
 #include "sync_area.hpp"
 
 #include <linux/futex.h>
-#include <setjmp.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <climits>
-#include <mutex>
 #include <utility>
+
+#include "lost_pages.hpp"
 
 namespace shmd {
 namespace {
@@ -18,22 +17,6 @@ namespace {
 // Whoever changes a word that a dead attachment holds only adds WAITERS to it. More attempts than there are processes that
 // wait are needed only where somebody writes there at random.
 constexpr int most_attempts = 1000;
-
-thread_local sigjmp_buf* way_out = nullptr;
-
-void on_bus_error(int, siginfo_t*, void*) {
-    if (way_out) siglongjmp(*way_out, 1);
-    // Not ours: as if there were no handler.
-    ::signal(SIGBUS, SIG_DFL);
-    ::raise(SIGBUS);
-}
-
-void catch_bus_errors() {
-    struct sigaction action {};
-    action.sa_sigaction = on_bus_error;
-    action.sa_flags = SA_SIGINFO | SA_NODEFER;
-    ::sigaction(SIGBUS, &action, nullptr);
-}
 
 template <typename T>
 T load(T& place) {
@@ -58,23 +41,6 @@ void give_back_lock(std::uint64_t& word, const Ended& ended) {
 }
 
 }  // namespace
-
-bool survives_lost_pages(const std::function<void()>& access) {
-    static std::once_flag once;
-    std::call_once(once, catch_bus_errors);
-    sigjmp_buf here;
-    // The mask is not touched: SA_NODEFER leaves it as it is.
-    if (sigsetjmp(here, 0) != 0) {
-        way_out = nullptr;
-        return false;
-    }
-    way_out = &here;
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-    access();
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-    way_out = nullptr;
-    return true;
-}
 
 Result<SyncArea> SyncArea::create(UniqueFd blank) {
     auto memory = Memory::create("sync", bytes, {.sealable = false}, std::move(blank));

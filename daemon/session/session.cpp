@@ -29,7 +29,6 @@ constexpr std::size_t listing_batch_bytes = 16 << 10;
 constexpr int listing_budget = 256;
 constexpr std::size_t detached_a_turn = 64;
 constexpr int most_turns_of_leaving = 4096;
-constexpr int most_detached_in_turn = 8;
 
 // How many descriptors the answer may bring.
 int most_fds(const Call& call) {
@@ -37,7 +36,8 @@ int most_fds(const Call& call) {
     if (auto* create = std::get_if<CreateMany>(&*call.body)) return static_cast<int>(create->segments.size());
     if (auto* open = std::get_if<OpenMany>(&*call.body)) return static_cast<int>(open->targets.size());
     bool one = std::holds_alternative<Create>(*call.body) || std::holds_alternative<Open>(*call.body) ||
-               std::holds_alternative<OpenSyncArea>(*call.body) || std::holds_alternative<system_v::Attach>(*call.body) ||
+               std::holds_alternative<OpenSyncArea>(*call.body) || std::holds_alternative<OpenDetachQueue>(*call.body) ||
+               std::holds_alternative<system_v::Attach>(*call.body) ||
                std::holds_alternative<system_v::Changes>(*call.body);
     return one ? 1 : 0;
 }
@@ -151,7 +151,7 @@ asio::awaitable<void> Session::run() {
         if (auto message = reader_.next()) {
             progress = serve(*message);
             if (progress == Progress::waiting) progress = co_await finish() ? Progress::done : Progress::ended;
-            if (reader_.has_buffered() && is_turn_over()) co_await yield();
+            if (reader_.has_buffered()) co_await yield();
         } else {
             note_message_start();
             asio::error_code error;
@@ -160,13 +160,6 @@ asio::awaitable<void> Session::run() {
         }
         if (progress == Progress::ended) co_return;
     }
-}
-
-// Every call is a turn, but what ends attachments takes so little that several go with the one that follows.
-bool Session::is_turn_over() {
-    if (was_detach_ && ++detached_in_turn_ < most_detached_in_turn) return false;
-    detached_in_turn_ = 0;
-    return true;
 }
 
 // Gives every other connection that is ready a turn.
@@ -259,7 +252,6 @@ Session::Progress Session::serve(std::string_view message) {
         return Progress::ended;
     }
     Call& call = std::get<Call>(decoded);
-    was_detach_ = call.body && std::holds_alternative<Detach>(*call.body);
     // Before it is granted: grants that wait here would use up the daemon's descriptors.
     if (int fds = most_fds(call); fds > 0 && unread_.reserve(socket_.native_handle(), fds) != Room::made) {
         unfinished_ = std::make_unique<Unfinished>(std::move(call), std::nullopt);

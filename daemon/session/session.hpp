@@ -85,7 +85,6 @@ class Session : public std::enable_shared_from_this<Session> {
     asio::awaitable<void> yield();
     asio::awaitable<void> serve_others();
 
-    [[nodiscard]] bool is_turn_over();
     Progress receive();
     Progress serve(std::string_view message);
     Progress answer(Outcome outcome);
@@ -108,8 +107,6 @@ class Session : public std::enable_shared_from_this<Session> {
     SessionContext& context_;
     Client client_;
     bool is_leaving_ = false;
-    bool was_detach_ = false;  // the call that was served last
-    std::uint8_t detached_in_turn_ = 0;
     std::shared_ptr<void> death_watch_;
     Charge connection_charge_;
     Charge buffer_charge_;

@@ -31,6 +31,8 @@ class UnreadGrants {
     [[nodiscard]] int count() const { return count_; }
 
   private:
+    [[nodiscard]] bool is_far_from_full() const;
+
     Quota& quota_;
     std::uint32_t uid_;
     int count_ = 0;  // sent since the peer was last known to have read everything

@@ -9,7 +9,7 @@ namespace {
 
 constexpr const char* key = "bench/create";
 
-void create_and_delete(benchmark::State& state, const Settings& settings) {
+void create(benchmark::State& state, const Settings& settings, shmd_lifetime lifetime) {
     test::Daemon daemon;
     LibClient client = connect_to(daemon.socket());
     FloorServer server;
@@ -18,12 +18,12 @@ void create_and_delete(benchmark::State& state, const Settings& settings) {
 
     Race race(settings.choose(250, 20));
     race.add("libshmd", [&] {
-        LibSegment segment = create_segment(client.get(), key, floor_memory_bytes);
+        LibSegment segment = create_segment(client.get(), key, floor_memory_bytes, SHMD_RESERVE_ALLOCATE, lifetime);
         *static_cast<volatile char*>(shmd_data(segment.get())) = 1;
         segment.reset();
-        check(shmd_delete(client.get(), key));
+        if (lifetime == SHMD_LIFETIME_PERSISTENT) check(shmd_delete(client.get(), key));
     });
-    // Its memory needs no deleting: it goes with its last mapping. Ours has a second round trip for that.
+    // Its memory needs no deleting: it goes with its last mapping.
     std::size_t bare = race.add("floor with memfd", [&] { floor.create(); });
     std::size_t both = race.add("the same and a ping", [&] {
         floor.create();
@@ -31,16 +31,24 @@ void create_and_delete(benchmark::State& state, const Settings& settings) {
     });
     race.warm_up();
     for (auto _ : state) state.SetIterationTime(race.round());
-    settings.report.add(compare("create and delete", race, bare));
-    settings.report.add(compare("create and delete", race, both));
+    if (lifetime == SHMD_LIFETIME_PERSISTENT) {  // deleting is a second round trip
+        settings.report.add(compare("create and delete", race, bare));
+        settings.report.add(compare("create and delete", race, both));
+    } else {
+        Row row = compare("create", race, bare);
+        row.goal = 1.5;
+        settings.report.add(row);
+    }
 }
 
 }  // namespace
 
 void add_create_cases(const Settings& settings) {
-    benchmark::RegisterBenchmark("create", create_and_delete, settings)
+    int rounds = settings.choose(60, 2);
+    benchmark::RegisterBenchmark("create", create, settings, SHMD_LIFETIME_ATTACHED)->UseManualTime()->Iterations(rounds);
+    benchmark::RegisterBenchmark("create and delete", create, settings, SHMD_LIFETIME_PERSISTENT)
         ->UseManualTime()
-        ->Iterations(settings.choose(60, 2));
+        ->Iterations(rounds);
 }
 
 }  // namespace shmd::bench

@@ -288,7 +288,7 @@ TEST_CASE("a daemon that describes nothing is EPROTO") {
 
 TEST_CASE("an error that this version does not know is EREMOTEIO, with its name and parameters") {
     Pair pair;
-    pair.peer.send_text(R"({"error": "com.example.Tired", "parameters": {"since": [1, 2]}})");
+    pair.peer.send_text(R"({"error": "com.example.Tired", "parameters": {"since":[1,2]}})");
     CHECK(pair.open() == -EREMOTEIO);
     CHECK(last_name() == "com.example.Tired");
     CHECK(std::string(shmd_last_error()->parameters) == R"({"since":[1,2]})");

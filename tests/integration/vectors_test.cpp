@@ -17,6 +17,7 @@
 #include "accounting.hpp"
 #include "daemon_fixture.hpp"
 #include "messages.hpp"
+#include "detach_queue.h"
 #include "sync_area.h"
 #include "varlink_client.hpp"
 
@@ -160,6 +161,10 @@ void check_granted_fd(const Json& call, const Json& reply, int fd) {
     struct stat status {};
     REQUIRE(::fstat(fd, &status) == 0);
     if (call["method"] == system_v::Changes::method) return;
+    if (call["method"] == OpenDetachQueue::method) {
+        CHECK(status.st_size == SHMD_DETACH_QUEUE_BYTES);
+        return;
+    }
     if (call["method"] == OpenSyncArea::method) {
         CHECK(status.st_size == SHMD_SYNC_BYTES);
         return;

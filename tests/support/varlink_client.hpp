@@ -23,7 +23,9 @@ struct ReplyTo<GetInfo> : std::type_identity<ServiceInfo> {};
 template <>
 struct ReplyTo<GetInterfaceDescription> : std::type_identity<InterfaceDescription> {};
 template <>
-struct ReplyTo<OpenSyncArea> : std::type_identity<SyncAreaReply> {};
+struct ReplyTo<OpenSyncArea> : std::type_identity<PageReply> {};
+template <>
+struct ReplyTo<OpenDetachQueue> : std::type_identity<PageReply> {};
 template <>
 struct ReplyTo<RecoverLocks> : std::type_identity<Empty> {};
 template <>

@@ -86,6 +86,7 @@ inline std::vector<CallBody> sample_calls() {
             SetAttributes{{std::nullopt, 7}},
             Resume{{1, 4294967295}},
             Resume{{7}, true},
+            OpenDetachQueue{},
             OpenSyncArea{4294967295U},
             RecoverLocks{1},
             Renew{{"k", std::nullopt}},
@@ -174,7 +175,7 @@ inline std::string sample_reply(const std::string& method) {
     if (method == ListSegments::method || method == GetSegment::method) return encode_reply(full_segment_status());
     if (method == Disconnect::method) return encode_reply(Disconnected{2});
     if (method == Evict::method) return encode_reply(Evicted{2, 8192});
-    if (method == OpenSyncArea::method) return encode_reply(SyncAreaReply{0});
+    if (method == OpenSyncArea::method || method == OpenDetachQueue::method) return encode_reply(PageReply{0});
     if (method == Resume::method) return encode_reply(Resumed{{1, 4294967295}});
     if (method == GetStatus::method) return encode_reply(full_status());
     if (method == GetUsage::method) return encode_reply(full_usage());

@@ -134,3 +134,20 @@ TEST_CASE("what is not UTF-8 comes back as what is") {
         }
     }
 }
+
+TEST_CASE("numbers are written as another parser reads them") {
+    auto written = [](std::int64_t number) {
+        SegmentReply reply{Segment{}};
+        reply.segment->created_usec = number;
+        return Json::parse(encode_reply(reply))["parameters"]["segment"]["createdUsec"];
+    };
+    for (std::int64_t power = 1; power <= 1'000'000'000'000'000'000 / 10; power *= 10) {
+        for (std::int64_t number : {power - 1, power, power + 1, 3 * power + power / 7, -power}) {
+            CAPTURE(number);
+            CHECK(written(number) == number);
+        }
+    }
+    for (std::int64_t number : {INT64_MAX, INT64_MIN, INT64_MIN + 1, std::int64_t{10}, std::int64_t{99}, std::int64_t{100}}) {
+        CHECK(written(number) == number);
+    }
+}

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "mapping.hpp"
+#include "lost_pages.hpp"
 #include "sync_area.hpp"
 
 using namespace shmd;

@@ -41,7 +41,7 @@ NOT_TOLD = {"attachment", "fileDescriptor", "created", "acl", "leaseUsec", "huge
 
 # Not for a suite to say beside the client: who else is attached matters to the first two, and the others are about an
 # attachment of the client's own.
-OWN = tuple("io.shmd.Segments." + name for name in ("Resize", "Resume", "OpenSyncArea", "RecoverLocks"))
+OWN = tuple("io.shmd.Segments." + name for name in ("Resize", "Resume", "OpenDetachQueue", "OpenSyncArea", "RecoverLocks"))
 
 
 class NotForClients(Exception):

@@ -1,0 +1,34 @@
+#include "detach_queue.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <atomic>
+
+namespace shmd::client {
+
+std::unique_ptr<DetachQueue> DetachQueue::map(const UniqueFd& memory) {
+    struct stat status {};
+    int seals = ::fcntl(memory.get(), F_GET_SEALS);
+    bool stays = seals >= 0 && (seals & F_SEAL_SHRINK) != 0;
+    if (!stays || ::fstat(memory.get(), &status) != 0 || status.st_size != SHMD_DETACH_QUEUE_BYTES) return nullptr;
+    void* page = ::mmap(nullptr, SHMD_DETACH_QUEUE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, memory.get(), 0);
+    if (page == MAP_FAILED) return nullptr;
+    std::unique_ptr<DetachQueue> queue(new DetachQueue(static_cast<shmd_detach_queue*>(page)));
+    return queue->page_->format == SHMD_DETACH_QUEUE_FORMAT ? std::move(queue) : nullptr;
+}
+
+DetachQueue::~DetachQueue() {
+    ::munmap(page_, SHMD_DETACH_QUEUE_BYTES);
+}
+
+bool DetachQueue::put(std::uint32_t attachment) noexcept {
+    std::uint32_t taken = std::atomic_ref(page_->taken).load(std::memory_order_acquire);
+    if (put_ - taken >= SHMD_DETACH_QUEUE_PLACES) return false;
+    std::atomic_ref(page_->attachments[put_ % SHMD_DETACH_QUEUE_PLACES]).store(attachment, std::memory_order_relaxed);
+    std::atomic_ref(page_->put).store(++put_, std::memory_order_release);
+    return true;
+}
+
+}  // namespace shmd::client
