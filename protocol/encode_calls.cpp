@@ -127,16 +127,18 @@ struct EncodeParameters {
 }  // namespace
 
 std::string encode_call(const CallBody& body, CallFlags flags) {
+    constexpr std::size_t usual_bytes = 200;
     std::string message;
+    message.reserve(usual_bytes);
     {
         ObjectWriter object(message);
         object.add("method", std::visit([](const auto& call) { return call.method; }, body));
-        std::string parameters;
+        std::size_t without_parameters = message.size();
         {
-            ObjectWriter out(parameters);
+            ObjectWriter out(object.begin("parameters"));
             std::visit(EncodeParameters{out}, body);
         }
-        if (parameters != "{}") object.begin("parameters") += parameters;
+        if (message.ends_with(":{}")) message.resize(without_parameters);
         if (flags.oneway) object.add("oneway", true);
         if (flags.more) object.add("more", true);
     }

@@ -1,26 +1,15 @@
 #include "json_writer.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cassert>
-#include <charconv>
-#include <cstring>
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "bounded_text.hpp"
 #include "json_reader.hpp"
 
 namespace shmd::json {
 namespace {
-
-constexpr std::array<char, 200> two_digits = [] {
-    std::array<char, 200> all{};
-    for (std::size_t i = 0; i < 100; i++) {
-        all[2 * i] = static_cast<char>('0' + i / 10);
-        all[2 * i + 1] = static_cast<char>('0' + i % 10);
-    }
-    return all;
-}();
 
 bool needs_no_escape(char c) {
     auto byte = static_cast<unsigned char>(c);
@@ -53,35 +42,14 @@ class ObjectWriter::Piece {
     }
 
     Piece& add(std::int64_t value) {
-        if (value < 0) {
-            end_ = std::to_chars(end_, std::end(bytes_), value).ptr;
-            return *this;
-        }
-        // Eight digits at a time, with half as wide divisions: half of what std::to_chars() takes, and replies are full of times.
-        char digits[most_digits];
-        char* begin = std::end(digits);
-        auto rest = static_cast<std::uint64_t>(value);
-        while (rest >= 100'000'000) {
-            auto low = static_cast<std::uint32_t>(rest % 100'000'000);
-            rest /= 100'000'000;
-            for (int i = 0; i < 4; i++, low /= 100) begin = put_two(begin, low % 100);
-        }
-        auto high = static_cast<std::uint32_t>(rest);
-        for (; high >= 10; high /= 100) begin = put_two(begin, high % 100);
-        if (high > 0 || value == 0) *--begin = static_cast<char>('0' + high);
-        end_ = std::copy(begin, std::end(digits), end_);
+        end_ = write_integer(end_, value);
         return *this;
     }
 
     [[nodiscard]] std::string_view text() const { return {bytes_, static_cast<std::size_t>(end_ - bytes_)}; }
 
   private:
-    static char* put_two(char* before, std::uint32_t number) {
-        std::memcpy(before - 2, two_digits.data() + 2 * number, 2);
-        return before - 2;
-    }
-
-    static constexpr std::size_t most_name_bytes = 32, most_digits = 20, around_name = 4;
+    static constexpr std::size_t most_name_bytes = 32, around_name = 4;
 
     char bytes_[most_name_bytes + around_name + most_digits];
     char* end_ = bytes_;
@@ -106,41 +74,59 @@ void append(std::string& out, const Labels& labels) {
     out += '}';
 }
 
+// As as_written.cpp reads it.
 void append(std::string& out, const Segment& segment) {
-    ObjectWriter object(out);
-    object.add("id", segment.id);
-    object.add("key", segment.key);
-    object.add("sizeBytes", segment.size_bytes);
-    object.add("mode", segment.mode);
-    object.add("ownerUid", segment.owner_uid);
-    object.add("ownerGid", segment.owner_gid);
-    object.add("creatorUid", segment.creator_uid);
-    object.add("creatorGid", segment.creator_gid);
-    object.add("creatorPid", segment.creator_pid);
-    object.add("state", enum_name(segment.state));
-    object.add("sealed", segment.sealed);
-    object.add("attachments", segment.attachments);
-    object.add("createdUsec", segment.created_usec);
-    object.add("attachedUsec", segment.attached_usec);
-    object.add("detachedUsec", segment.detached_usec);
-    object.add("changedUsec", segment.changed_usec);
-    object.add("expiresUsec", segment.expires_usec);
-    object.add("evictable", segment.evictable);
-    append(object.begin("labels"), segment.labels);
-    object.add("lifetime", enum_name(segment.lifetime));
-    object.add("leaseUsec", segment.lease_usec);
+    BoundedText(out, sizeof "{'id':,'key':" + most_digits).text("{\"id\":").integer(segment.id).text(",\"key\":");
+    if (segment.key) {
+        append_string(out, *segment.key);
+    } else {
+        out += "null";
+    }
+    {
+        constexpr std::size_t numbers = 13, names_and_rest = 320;
+        BoundedText text(out, numbers * most_digits + names_and_rest);
+        text.text(",\"sizeBytes\":").integer(segment.size_bytes);
+        text.text(",\"mode\":").integer(segment.mode);
+        text.text(",\"ownerUid\":").integer(segment.owner_uid);
+        text.text(",\"ownerGid\":").integer(segment.owner_gid);
+        text.text(",\"creatorUid\":").integer(segment.creator_uid);
+        text.text(",\"creatorGid\":").integer(segment.creator_gid);
+        text.text(",\"creatorPid\":").integer(segment.creator_pid);
+        text.text(",\"state\":").name(segment.state);
+        text.text(",\"sealed\":").boolean(segment.sealed);
+        text.text(",\"attachments\":").integer(segment.attachments);
+        text.text(",\"createdUsec\":").integer(segment.created_usec);
+        text.text(",\"attachedUsec\":").integer(segment.attached_usec);
+        text.text(",\"detachedUsec\":").integer(segment.detached_usec);
+        text.text(",\"changedUsec\":").integer(segment.changed_usec);
+        text.text(",\"expiresUsec\":").integer(segment.expires_usec);
+        text.text(",\"evictable\":").boolean(segment.evictable);
+        text.text(",\"labels\":");
+    }
+    append(out, segment.labels);
+    BoundedText(out, 96 + most_digits)
+        .text(",\"lifetime\":")
+        .name(segment.lifetime)
+        .text(",\"leaseUsec\":")
+        .integer(segment.lease_usec)
+        .text(",\"acl\":");
     if (segment.acl.empty()) {
-        object.begin("acl") += "null";
+        out += "null";
     } else {
-        append(object.begin("acl"), segment.acl);
+        append(out, segment.acl);
     }
-    object.add("capacityBytes", segment.capacity_bytes);
-    object.add("hugePages", enum_name(segment.huge_pages));
+    BoundedText(out, 96 + most_digits)
+        .text(",\"capacityBytes\":")
+        .integer(segment.capacity_bytes)
+        .text(",\"hugePages\":")
+        .name(segment.huge_pages)
+        .text(",\"numaNodes\":");
     if (segment.numa_nodes.empty()) {
-        object.begin("numaNodes") += "null";
+        out += "null";
     } else {
-        append(object.begin("numaNodes"), segment.numa_nodes);
+        append(out, segment.numa_nodes);
     }
+    out += '}';
 }
 
 void append(std::string& out, const Grant& grant) {

@@ -27,7 +27,7 @@ void catch_bus_errors() {
 
 }  // namespace
 
-bool survives_lost_pages(const std::function<void()>& access) {
+bool survives_lost_pages(void (*access)(void* what), void* what) {
     static std::once_flag once;
     std::call_once(once, catch_bus_errors);
     sigjmp_buf here;
@@ -38,7 +38,7 @@ bool survives_lost_pages(const std::function<void()>& access) {
     }
     way_out = &here;
     std::atomic_signal_fence(std::memory_order_seq_cst);
-    access();
+    access(what);
     std::atomic_signal_fence(std::memory_order_seq_cst);
     way_out = nullptr;
     return true;

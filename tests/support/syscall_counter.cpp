@@ -34,6 +34,7 @@ std::string name_of(std::uint64_t number) {
         {SYS_epoll_ctl, "epoll_ctl"}, {SYS_timerfd_settime, "timerfd_settime"},
         {SYS_getpid, "getpid"},       {SYS_geteuid, "geteuid"},
         {SYS_getegid, "getegid"},     {SYS_fstat, "fstat"},
+        {SYS_lseek, "lseek"},
         {SYS_newfstatat, "fstat"},    {SYS_clock_gettime, "clock_gettime"},
 #ifdef SYS_epoll_wait
         {SYS_epoll_wait, "epoll_wait"},

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "as_written.hpp"
 #include "codec_samples.hpp"
 #include "limits.hpp"
 #include "messages.hpp"
@@ -222,4 +223,66 @@ TEST_CASE("a text that was cut inside a character does not keep an error from it
     REQUIRE(reply);
     CHECK((std::get<RemoteError>(reply->body).known == Error::invalid_parameter("a\xef\xbf\xbd")));
     CHECK(decode_reply<InterfaceDescription>(encode_reply(InterfaceDescription{"\xff"})));
+}
+
+TEST_CASE("what an Open usually says is read without the parser, and only that") {
+    auto check_grant = [](const Grant& grant, bool usual) {
+        std::string text = encode_reply(grant);
+        CAPTURE(text);
+        Grant read;
+        CHECK(read_as_written(text, read) == usual);
+        if (usual) CHECK(read == grant);
+        // One space more is as good, and another way.
+        std::string spaced = text + " ";
+        CHECK_FALSE(read_as_written(spaced, read));
+        CHECK((std::get<Grant>(decode_reply<Grant>(spaced)->body) == grant));
+    };
+    Segment plain = bare_segment();
+    plain.labels.clear();
+    plain.acl.clear();
+    plain.numa_nodes.clear();
+    for (const std::optional<std::string>& key : {std::optional<std::string>(), std::optional<std::string>("a/b"), std::optional<std::string>("\"\\")}) {
+        plain.key = key;
+        plain.attached_usec = plain.expires_usec = std::nullopt;
+        check_grant({plain, std::nullopt, 1, 0}, !key || *key == "a/b");
+        plain.attached_usec = plain.detached_usec = plain.expires_usec = plain.lease_usec = limits::integer;
+        plain.state = State::deleted;
+        plain.lifetime = Lifetime::lease;
+        plain.sealed = plain.evictable = true;
+        check_grant({plain, std::nullopt, 4294967295U, 252}, !key || *key == "a/b");
+    }
+    plain.labels = {{"a", "b"}};
+    check_grant({plain, std::nullopt, 1, 0}, false);
+    check_grant({full_segment(), true, 1, 0}, false);
+
+    for (Access access : {Access::read, Access::write}) {
+        Open call{{"a/b", std::nullopt}, access};
+        auto read = open_as_written(encode_call(call));
+        REQUIRE(read);
+        CHECK(*read == call);
+        call.wait_usec = 1;
+        CHECK_FALSE(open_as_written(encode_call(call)));
+    }
+    CHECK_FALSE(open_as_written(encode_call(Open{{std::nullopt, 1}, Access::read})));
+    CHECK_FALSE(open_as_written(encode_call(Open{{"a", std::nullopt}, Access::read}, {.oneway = true})));
+}
+
+TEST_CASE("every byte changed in a usual grant makes the same of it with and without the parser") {
+    Segment plain = bare_segment();
+    plain.key = "k";
+    plain.attached_usec = 7;
+    const std::string text = encode_reply(Grant{plain, std::nullopt, 12, 0});
+    for (std::size_t i = 0; i < text.size(); i++) {
+        for (char byte : {'0', '1', '9', '-', '"', '\\', ' ', 'n', 't', '{', '}', ',', '\x1f', '\x7f', '\xc3'}) {
+            std::string changed = text;
+            changed[i] = byte;
+            Grant read;
+            if (!read_as_written(changed, read)) continue;
+            CAPTURE(changed);
+            auto parsed = decode_reply<Grant>(changed + " ");
+            REQUIRE(parsed);
+            REQUIRE(std::holds_alternative<Grant>(parsed->body));
+            CHECK((std::get<Grant>(parsed->body) == read));
+        }
+    }
 }
