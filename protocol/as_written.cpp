@@ -20,9 +20,7 @@ class AsWritten {
 
     template <std::size_t size>
     AsWritten& text(const char (&expected)[size]) {
-        constexpr std::size_t length = size - 1;
-        good_ = good_ && static_cast<std::size_t>(end_ - at_) >= length && std::memcmp(at_, expected, length) == 0;
-        if (good_) at_ += length;
+        good_ = continues_with(expected);
         return *this;
     }
 
@@ -51,6 +49,14 @@ class AsWritten {
     AsWritten& boolean(bool& out) {
         out = good_ && at_ != end_ && *at_ == 't';
         return out ? text("true") : text("false");
+    }
+
+    template <std::size_t size>
+    bool continues_with(const char (&expected)[size]) {
+        constexpr std::size_t length = size - 1;
+        bool there = good_ && static_cast<std::size_t>(end_ - at_) >= length && std::memcmp(at_, expected, length) == 0;
+        if (there) at_ += length;
+        return there;
     }
 
     /// Of what stands for itself.
@@ -94,34 +100,15 @@ class AsWritten {
         return sizeof(Int) == 8 ? limits::integer : std::int64_t{std::numeric_limits<Int>::max()};
     }
 
-    bool is_null() {
-        if (!good_ || at_ == end_ || *at_ != 'n') return false;
-        text("null");
-        return true;
-    }
+    bool is_null() { return continues_with("null"); }
 
     const char* at_;
     const char* end_;
     bool good_ = true;
 };
 
-}  // namespace
-
-std::optional<Open> open_as_written(std::string_view message) {
-    Open call;
-    std::string_view key;
-    AsWritten text(message);
-    text.text("{\"method\":\"io.shmd.Segments.Open\",\"parameters\":{\"key\":").string(key);
-    text.text(",\"access\":").name(call.access).text("}}");
-    if (!text.complete()) return std::nullopt;
-    call.target.key = key;
-    return call;
-}
-
-bool read_as_written(std::string_view message, Grant& grant) {
-    Segment& segment = grant.segment;
-    AsWritten text(message);
-    text.text("{\"parameters\":{\"segment\":{\"id\":").integer(segment.id);
+void read(AsWritten& text, Segment& segment) {
+    text.text("{\"id\":").integer(segment.id);
     text.text(",\"key\":").string(segment.key);
     text.text(",\"sizeBytes\":").integer(segment.size_bytes);
     text.text(",\"mode\":").integer(segment.mode);
@@ -143,9 +130,38 @@ bool read_as_written(std::string_view message, Grant& grant) {
     text.text(",\"leaseUsec\":").integer(segment.lease_usec);
     text.text(",\"acl\":null,\"capacityBytes\":").integer(segment.capacity_bytes);
     text.text(",\"hugePages\":").name(segment.huge_pages);
-    text.text(",\"numaNodes\":null},\"attachment\":").integer(grant.attachment);
+    text.text(",\"numaNodes\":null}");
+}
+
+}  // namespace
+
+std::optional<Open> open_as_written(std::string_view message) {
+    Open call;
+    std::string_view key;
+    AsWritten text(message);
+    text.text("{\"method\":\"io.shmd.Segments.Open\",\"parameters\":{\"key\":").string(key);
+    text.text(",\"access\":").name(call.access).text("}}");
+    if (!text.complete()) return std::nullopt;
+    call.target.key = key;
+    return call;
+}
+
+bool read_as_written(std::string_view message, Grant& grant) {
+    AsWritten text(message);
+    text.text("{\"parameters\":{\"segment\":");
+    read(text, grant.segment);
+    if (text.continues_with(",\"created\":")) text.boolean(grant.created.emplace());
+    text.text(",\"attachment\":").integer(grant.attachment);
     text.text(",\"fileDescriptor\":").integer(grant.file_descriptor).text("}}");
-    return text.complete() && json::is_sound(segment) && json::is_sound(grant);
+    return text.complete() && json::is_sound(grant.segment) && json::is_sound(grant);
+}
+
+bool read_as_written(std::string_view message, SegmentReply& reply) {
+    AsWritten text(message);
+    text.text("{\"parameters\":{\"segment\":");
+    read(text, reply.segment.emplace());
+    text.text("}}");
+    return text.complete() && json::is_sound(*reply.segment);
 }
 
 }  // namespace shmd

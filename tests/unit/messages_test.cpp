@@ -250,6 +250,11 @@ TEST_CASE("what an Open usually says is read without the parser, and only that")
         plain.lifetime = Lifetime::lease;
         plain.sealed = plain.evictable = true;
         check_grant({plain, std::nullopt, 4294967295U, 252}, !key || *key == "a/b");
+        check_grant({plain, true, 2, 0}, !key || *key == "a/b");
+        check_grant({plain, false, 2, 0}, !key || *key == "a/b");
+        SegmentReply described{plain}, again;
+        CHECK(read_as_written(encode_reply(described), again) == (!key || *key == "a/b"));
+        if (!key || *key == "a/b") CHECK(described == again);
     }
     plain.labels = {{"a", "b"}};
     check_grant({plain, std::nullopt, 1, 0}, false);
