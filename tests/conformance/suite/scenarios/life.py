@@ -84,8 +84,9 @@ def deletion(cell: Cell):
     cell.content(cell.reader, by_id, 0, b"OLD")
     for handle in (reader, by_id):
         cell.close(cell.reader, handle)
+    # Closing waits for no answer. What is asked after it does.
+    cell.reader.call("describe", id=first["id"])
     cell.close(cell.writer, old)
-    # The writer is told of its own closing first.
     cell.refused(cell.writer, "NoSuchSegment", {"id": first["id"]}, "describe", id=first["id"])
     cell.reader.call("delete", key=key)
     cell.content(cell.reader, again, 0, b"new", " after it has deleted it itself")
