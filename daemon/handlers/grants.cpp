@@ -15,6 +15,9 @@
 namespace shmd {
 namespace {
 
+// Segments that are made or opened before others have a turn: about as long as some of their calls take.
+constexpr std::size_t segments_a_turn = 16;
+
 // 128 random bits: nobody can guess it, and no two are ever the same.
 std::string fresh_key() {
     unsigned char bytes[16];
@@ -89,28 +92,35 @@ Outcome Handlers::create(Client& client, std::span<const Create> calls, bool man
     creation->many = many;
     creation->get = get;
     creation->segments.reserve(calls.size());
-    std::int64_t to_reserve = 0;
-    for (const Create& call : calls) {
-        auto segment = prepare(client, call);
-        if (!segment) return std::move(segment).error();
-        if (segment->reservation) to_reserve += segment->reservation->goal();
-        creation->segments.push_back(*std::move(segment));
+    for (const Create& call : calls) creation->segments.push_back({call});
+    return go_on(client, std::move(creation));
+}
+
+Outcome Handlers::go_on(Client& client, std::unique_ptr<Creation> creation) {
+    std::int64_t reserved = 0;
+    bool all_reserved = true;
+    std::size_t end = std::min(creation->prepared + segments_a_turn, creation->segments.size());
+    while (creation->prepared < end && reserved < MemoryWork::quick_bytes) {
+        NewSegment& segment = creation->segments[creation->prepared++];
+        bool grants = !creation->get;
+        if (auto done = prepare(client, segment, grants); !done) return std::move(done).error();
+        if (!segment.reservation || segment.reservation->done()) continue;
+        bool is_quick = segment.reservation->goal() <= MemoryWork::quick_bytes;
+        all_reserved = all_reserved && is_quick;
+        if (!is_quick) continue;
+        if (auto done = segment.reservation->finish(); !done) return std::move(done).error();
+        reserved += segment.reservation->goal();
     }
-    bool waits = to_reserve > MemoryWork::quick_bytes || must_keep(*creation);
-    if (waits) return creation;
-    for (NewSegment& segment : creation->segments) {
-        if (!segment.reservation) continue;
-        if (auto reserved = segment.reservation->finish(); !reserved) return std::move(reserved).error();
-    }
+    if (!creation->is_prepared() || !all_reserved || must_keep(*creation)) return creation;
     return finish(client, std::move(creation));
 }
 
 // Charges and makes the memory, of which nothing is reserved yet.
-Result<NewSegment> Handlers::prepare(Client& client, const Create& call) {
-    NewSegment segment{call};
+Result<void> Handlers::prepare(Client& client, NewSegment& segment, bool grants) {
+    const Create& call = segment.call;
     if (call.key && call.staged != true && registry_.find(*call.key)) {
         if (call.create_mode != CreateMode::any) return Error::segment_exists(*call.key);
-        return segment;
+        return {};
     }
     if (call.key && !policy_.may_create(client.peer, *call.key)) return Error::permission_denied();
     if (draining_) return Error{ErrorCode::draining};
@@ -142,14 +152,19 @@ Result<NewSegment> Handlers::prepare(Client& client, const Create& call) {
     auto memory = Memory::create(call.key.value_or(""), capacity,
                                  {call.sealable.value_or(true), *std::move(placement)}, std::move(blank));
     if (!memory) return std::move(memory).error();
+    if (grants) {
+        auto fd = memory->grant(call.access.value_or(Access::write));
+        if (!fd) return std::move(fd).error();
+        segment.fd = *std::move(fd);
+    }
 
-    if (!segment.call.key && call.staged != true) segment.call.key = fresh_key();
+    if (!call.key && call.staged != true) segment.call.key = fresh_key();
     segment.memory = std::make_shared<Memory>(*std::move(memory));
     segment.reservation.emplace(*segment.memory, call.reserve.value_or(Reserve::allocate), 0, call.size_bytes);
     segment.segment_charge = *std::move(segment_charge);
     segment.bytes_charge = *std::move(bytes_charge);
     segment.staged_charge = *std::move(staged_charge);
-    return segment;
+    return {};
 }
 
 bool Handlers::must_keep(const Creation& creation) const {
@@ -228,9 +243,13 @@ Result<Handlers::Ready> Handlers::make_ready(Client& client, NewSegment& segment
     } else if (auto bad = check_lifetime(client, nullptr, call.lifetime)) {
         return *std::move(bad);
     }
-    auto fd = (ready.existing ? *ready.existing->memory : *segment.memory).grant(ready.access);
-    if (!fd) return std::move(fd).error();
-    ready.fd = *std::move(fd);
+    if (ready.existing) {
+        auto fd = ready.existing->memory->grant(ready.access);
+        if (!fd) return std::move(fd).error();
+        ready.fd = *std::move(fd);
+    } else {
+        ready.fd = std::move(segment.fd);
+    }
     auto charge = quota_.charge(client.peer.uid, Resource::attachments, 1);
     if (!charge) return std::move(charge).error();
     ready.attachment_charge = *std::move(charge);
@@ -312,35 +331,42 @@ Outcome Handlers::act(Client& client, const Open& call) {
 }
 
 Outcome Handlers::act(Client& client, const OpenMany& call) {
-    if (!can_record(0, call.targets.size())) return Error::out_of_memory(record::most_segment_bytes);
-    OpenResults reply;
-    Answer answer;
-    std::size_t reply_bytes = 0;
-    auto open = [&](const Target& target) -> Result<Grant> {
-        if (target.key && !is_valid_key(*target.key)) return Error::invalid_key(target.key->substr(0, limits::key_bytes));
-        auto entry = find(client, target);
-        if (!entry) return std::move(entry).error();
-        std::size_t bytes = most_reply_bytes(**entry);
-        // The errors of all that follow fit in any case.
-        std::size_t room = limits::message_bytes - limits::batch * 1024;
-        if (reply_bytes + bytes > room) {
-            return Error::quota_exceeded("messageBytes", static_cast<std::int64_t>(limits::message_bytes));
-        }
-        auto granted = grant(client, **entry, call.access, answer.fds);
-        if (granted) reply_bytes += bytes;
-        return granted;
-    };
-    reply.results.reserve(call.targets.size());
-    for (const Target& target : call.targets) {
-        auto granted = open(target);
+    auto opening = std::make_unique<Opening>(Opening{call});
+    opening->done.results.reserve(call.targets.size());
+    return go_on(client, std::move(opening));
+}
+
+Outcome Handlers::go_on(Client& client, std::unique_ptr<Opening> opening) {
+    const std::vector<Target>& targets = opening->call.targets;
+    std::vector<OpenResult>& results = opening->done.results;
+    std::size_t end = std::min(results.size() + segments_a_turn, targets.size());
+    bool can_be_recorded = can_record(0, end - results.size());
+    while (results.size() < end) {
+        Result<Grant> granted = Error::out_of_memory(record::most_segment_bytes);
+        if (can_be_recorded) granted = open_next(client, *opening, targets[results.size()]);
         if (granted) {
-            reply.results.push_back({*std::move(granted), std::nullopt});
+            results.push_back({*std::move(granted), std::nullopt});
         } else {
-            reply.results.push_back({std::nullopt, to_remote(std::move(granted).error())});
+            results.push_back({std::nullopt, to_remote(std::move(granted).error())});
         }
     }
-    answer.body = std::move(reply);
-    return answer;
+    if (end < targets.size()) return opening;
+    return Answer{std::move(opening->done), std::move(opening->fds)};
+}
+
+Result<Grant> Handlers::open_next(Client& client, Opening& opening, const Target& target) {
+    if (target.key && !is_valid_key(*target.key)) return Error::invalid_key(target.key->substr(0, limits::key_bytes));
+    auto entry = find(client, target);
+    if (!entry) return std::move(entry).error();
+    std::size_t bytes = most_reply_bytes(**entry);
+    // The errors of all that follow fit in any case.
+    std::size_t room = limits::message_bytes - limits::batch * 1024;
+    if (opening.reply_bytes + bytes > room) {
+        return Error::quota_exceeded("messageBytes", static_cast<std::int64_t>(limits::message_bytes));
+    }
+    auto granted = grant(client, **entry, opening.call.access, opening.fds);
+    if (granted) opening.reply_bytes += bytes;
+    return granted;
 }
 
 // ---- What becomes of grants ----

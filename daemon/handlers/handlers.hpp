@@ -53,6 +53,7 @@ struct Answer {
 struct NewSegment {
     Create call;
     std::shared_ptr<Memory> memory{};  // null: one with this key is there already
+    UniqueFd fd{};                     // of the grant of what is new
     std::optional<Reservation> reservation{};
     Kept kept{};
     Charge segment_charge{};
@@ -60,11 +61,24 @@ struct NewSegment {
     Charge staged_charge{};
 };
 
-/// A Create or CreateMany whose memory is large: run the reservations, away from the event loop, then call finish().
+/// A Create or CreateMany that takes long. While it is not prepared, call go_on() after others have had a turn; then run
+/// the reservations that are not done, away from the event loop, and call finish().
 struct Creation {
     std::vector<NewSegment> segments;
     bool many = false;
     std::optional<system_v::Get> get{};  // it is for this call
+    std::size_t prepared = 0;            // of the segments
+
+    [[nodiscard]] bool is_prepared() const { return prepared == segments.size(); }
+};
+
+/// An OpenMany of which some targets are left: call go_on() after others have had a turn. What was granted is held
+/// already.
+struct Opening {
+    OpenMany call;
+    OpenResults done{};
+    std::vector<UniqueFd> fds{};
+    std::size_t reply_bytes = 0;  // at most
 };
 
 /// A Resize that takes long: run the work, likewise, then call finish(). Dropping it ends the Resize where it is.
@@ -106,8 +120,8 @@ struct Watching {
     Charge charge;
 };
 
-using Outcome = std::variant<Answer, Error, std::unique_ptr<Creation>, std::unique_ptr<Resizing>, NewSyncArea, WaitForKey,
-                             Listing, Watching, ServeOthersFirst>;
+using Outcome = std::variant<Answer, Error, std::unique_ptr<Creation>, std::unique_ptr<Opening>,
+                             std::unique_ptr<Resizing>, NewSyncArea, WaitForKey, Listing, Watching, ServeOthersFirst>;
 
 class Handlers {
   public:
@@ -115,6 +129,10 @@ class Handlers {
 
     /// Answers a call that decode_call() let through.
     Outcome handle(Client& client, const Call& call);
+
+    /// The next part of it. The same again when there is more to do.
+    Outcome go_on(Client& client, std::unique_ptr<Creation> creation);
+    Outcome go_on(Client& client, std::unique_ptr<Opening> opening);
 
     /// True while some memory of it is not yet kept beyond this process.
     [[nodiscard]] bool must_keep(const Creation& creation) const;
@@ -214,10 +232,11 @@ class Handlers {
     struct Ready;
     Outcome create(Client& client, std::span<const Create> calls, bool many, std::optional<system_v::Get> get = {});
     Entry& add(Client& client, NewSegment& segment, bool private_system_v = false);
-    Result<NewSegment> prepare(Client& client, const Create& call);
+    Result<void> prepare(Client& client, NewSegment& segment, bool grants);
     Result<Ready> make_ready(Client& client, NewSegment& segment);
     Grant commit(Client& client, Ready ready, std::vector<UniqueFd>& fds);
     Result<Grant> grant(Client& client, Entry& entry, Access access, std::vector<UniqueFd>& fds);
+    Result<Grant> open_next(Client& client, Opening& opening, const Target& target);
     Result<Entry*> find(const Client& client, const Target& target);
     Result<Entry*> find_any(const Target& target);
     Entry* find_present(const Target& target);

@@ -29,6 +29,8 @@ constexpr std::size_t listing_batch_bytes = 16 << 10;
 constexpr int listing_budget = 256;
 constexpr std::size_t detached_a_turn = 64;
 constexpr int most_turns_of_leaving = 4096;
+// Reading a message of this size takes as long as some opens.
+constexpr std::size_t large_message_bytes = 32 << 10;
 
 // How many descriptors the answer may bring.
 int most_fds(const Call& call) {
@@ -149,7 +151,8 @@ asio::awaitable<void> Session::run() {
     for (;;) {
         Progress progress = Progress::done;
         if (auto message = reader_.next()) {
-            progress = serve(*message);
+            bool is_large = message->size() > large_message_bytes;
+            progress = is_large ? co_await serve_large(*message) : serve(*message);
             if (progress == Progress::waiting) progress = co_await finish() ? Progress::done : Progress::ended;
             if (reader_.has_buffered()) co_await yield();
         } else {
@@ -247,6 +250,10 @@ void Session::become_child() {
 Session::Progress Session::serve(std::string_view message) {
     message_began_.reset();
     auto decoded = decode_call(message, client_.endpoint);
+    return serve(decoded);
+}
+
+Session::Progress Session::serve(std::variant<Call, Violation>& decoded) {
     if (auto* violation = std::get_if<Violation>(&decoded)) {
         complain(violation->reason);
         return Progress::ended;
@@ -319,6 +326,9 @@ asio::awaitable<bool> Session::finish() {
         if (std::holds_alternative<ServeOthersFirst>(outcome)) {
             co_await serve_others();
             outcome = handle(work->call);
+        }
+        while (auto* opening = std::get_if<std::unique_ptr<Opening>>(&outcome)) {
+            outcome = co_await go_on(std::move(*opening));
         }
         while (auto* creation = std::get_if<std::unique_ptr<Creation>>(&outcome)) {
             outcome = co_await create(std::move(*creation));

@@ -68,6 +68,9 @@ class Session : public std::enable_shared_from_this<Session> {
 
     asio::awaitable<void> run();
     asio::awaitable<bool> finish();
+    asio::awaitable<Progress> serve_large(std::string_view message);
+    template <typename Work>
+    asio::awaitable<Outcome> go_on(std::unique_ptr<Work> work);
     asio::awaitable<Outcome> create(std::unique_ptr<Creation> creation);
     asio::awaitable<Outcome> resize(std::unique_ptr<Resizing> resizing);
     asio::awaitable<Result<void>> carry_out(MemoryWork& work);
@@ -87,6 +90,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
     Progress receive();
     Progress serve(std::string_view message);
+    Progress serve(std::variant<Call, Violation>& decoded);
     Progress answer(Outcome outcome);
     Progress send(Frame frame);
     Outcome handle(const Call& call);

@@ -1,6 +1,8 @@
-// What a session does for calls that take long: reserving memory, resizing, and waiting for the service manager to keep something.
+// What a session does for calls that take long: reading a large message, opening and making many segments in turns with
+// other connections, reserving memory, resizing, and waiting for the service manager to keep something.
 #include <asio/redirect_error.hpp>
 #include <asio/use_awaitable.hpp>
+#include <new>
 #include <utility>
 
 #include "session.hpp"
@@ -36,7 +38,32 @@ asio::awaitable<Result<void>> Session::keep(New& creation) {
     co_return begun;
 }
 
+// The reader keeps the message: nothing is received meanwhile.
+asio::awaitable<Session::Progress> Session::serve_large(std::string_view message) {
+    message_began_.reset();
+    auto decoded = co_await context_.workers.decode(message, client_.endpoint);
+    co_return socket_.is_open() ? serve(*decoded) : Progress::ended;
+}
+
+// The next part of it, after everybody else's turn.
+template <typename Work>
+asio::awaitable<Outcome> Session::go_on(std::unique_ptr<Work> work) {
+    co_await yield();
+    peer_gone_ = !socket_.is_open();
+    if (peer_gone_) co_return Error::out_of_memory(0);  // for nobody to see
+    try {
+        co_return context_.handlers.go_on(client_, std::move(work));
+    } catch (const std::bad_alloc&) {
+        co_return Error::out_of_memory(0);
+    }
+}
+template asio::awaitable<Outcome> Session::go_on(std::unique_ptr<Opening> work);
+
 asio::awaitable<Outcome> Session::create(std::unique_ptr<Creation> creation) {
+    if (!creation->is_prepared()) {
+        Outcome next = co_await go_on(std::move(creation));
+        co_return next;
+    }
     // Whether it becomes a segment or not, what is large is not freed here.
     std::vector<std::shared_ptr<Memory>> memories;
     Outcome outcome = Error::out_of_memory(0);  // for nobody to see: the peer has gone

@@ -17,6 +17,10 @@ asio::awaitable<Result<void>> take_step(MemoryWork& work) {
     co_return work.step();
 }
 
+asio::awaitable<std::optional<std::variant<Call, Violation>>> take_in(std::string_view message, Endpoint endpoint) {
+    co_return decode_call(message, endpoint);
+}
+
 }  // namespace
 
 Workers::Workers() {
@@ -36,6 +40,11 @@ Workers::~Workers() {
 asio::awaitable<Result<void>> Workers::step(MemoryWork& work) {
     asio::thread_pool& pool = work.goal() > large_bytes ? large_ : small_;
     return asio::co_spawn(pool, take_step(work), asio::use_awaitable);
+}
+
+asio::awaitable<std::optional<std::variant<Call, Violation>>> Workers::decode(std::string_view message,
+                                                                              Endpoint endpoint) {
+    return asio::co_spawn(small_, take_in(message, endpoint), asio::use_awaitable);
 }
 
 void Workers::release(std::shared_ptr<Memory> memory) {

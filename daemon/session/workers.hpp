@@ -1,12 +1,17 @@
-// The threads for what takes long: reserving and freeing memory, the large apart from the rest. They run at low
-// priority and reserve in turns of bounded length, so that they delay neither the event loop nor other work for long.
+// The threads for what takes long: reserving and freeing memory, the large apart from the rest, and reading large
+// messages. They run at low priority and reserve in turns of bounded length, so that they delay neither the event loop
+// nor other work for long.
 #pragma once
 
 #include <asio/awaitable.hpp>
 #include <asio/thread_pool.hpp>
 #include <memory>
+#include <optional>
+#include <string_view>
+#include <variant>
 
 #include "memory.hpp"
+#include "messages.hpp"
 
 namespace shmd {
 
@@ -19,6 +24,9 @@ class Workers {
 
     /// One step of this work, on a thread. It must live until this is done.
     asio::awaitable<Result<void>> step(MemoryWork& work);
+
+    /// decode_call() on a thread; never nothing. The message must stay as it is until this is done.
+    asio::awaitable<std::optional<std::variant<Call, Violation>>> decode(std::string_view message, Endpoint endpoint);
 
     /// Lets go of memory; if that frees it, not here. Returns at once.
     void release(std::shared_ptr<Memory> memory);
