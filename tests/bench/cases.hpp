@@ -22,14 +22,16 @@ struct Settings {
 void add_open_cases(const Settings& settings);
 /// Create, touch, detach and delete.
 void add_create_cases(const Settings& settings);
-/// Opens by several clients at once.
-void add_clients_cases(const Settings& settings);
+/// Opens by several clients at once, on one processor.
+void add_throughput_cases(const Settings& settings);
 /// What many live segments cost: time to open one, and memory of the daemon.
 void add_many_cases(const Settings& settings);
 /// Copies into a segment against copies into a mapping of a bare memfd.
 void add_data_path_cases(const Settings& settings);
 /// Opens while another client has large memory made.
 void add_fairness_cases(const Settings& settings);
+/// Opens by 64 clients of which one does what it can to the others.
+void add_fair_cases(const Settings& settings);
 
 /// Batches, replacing under readers, leases and watchers.
 void add_life_cases(const Settings& settings);

@@ -131,7 +131,7 @@ bool has_descriptors_for(int count) {
 // One number after the other and all of them again, for there are not descriptors for all at a time. What is started here
 // stays on this processor: left to two, the times of one number differed by half from run to run.
 void restart_with_many(benchmark::State& state, const Settings& settings) {
-    std::vector<int> counts = {1000, 5000, 10'000, 15'000, 20'000};
+    std::vector<int> counts = {1000, 5000, 10'000, 15'000, 20'000, 30'000};
     if (settings.quick) counts = {20, 100};
     std::erase_if(counts, [](int count) { return !has_descriptors_for(count); });
     std::vector<std::pair<int, Samples>> all;

@@ -70,10 +70,11 @@ TEST_CASE("every case that runs is measured") {
     const Settings settings{given->quick, report};
     shmd::bench::add_open_cases(settings);
     shmd::bench::add_create_cases(settings);
-    shmd::bench::add_clients_cases(settings);
+    shmd::bench::add_throughput_cases(settings);
     shmd::bench::add_many_cases(settings);
     shmd::bench::add_data_path_cases(settings);
     shmd::bench::add_fairness_cases(settings);
+    shmd::bench::add_fair_cases(settings);
     shmd::bench::add_life_cases(settings);
     shmd::bench::add_keeping_cases(settings);
     shmd::bench::add_system_v_cases(settings);
