@@ -1,5 +1,5 @@
 # libshmd, its C++ header, and programs that use both from an installation.
-foreach(name libshmd libshmd_life libshmd_refusal libshmd_hostile libshmd_reconnect libshmd_restart libshmd_process libshmd_sync sync_death detach_queue budget shmd_hpp resize
+foreach(name libshmd libshmd_life libshmd_refusal libshmd_hostile libshmd_reconnect libshmd_restart libshmd_process libshmd_sync sync_death detach_queue going_on budget shmd_hpp resize
              batch placement ring ring_death)
   shmd_test(${name} LIBRARIES shmd shmd_test_support)
 endforeach()

@@ -324,6 +324,28 @@ void daemon_restarts() {
     MUST(::shmctl(id, IPC_RMID, nullptr) == 0);
 }
 
+// Makes the calls that it reads, a line each, and tells what each gave: a number, or the name of an error.
+void on_demand() {
+    auto tell = [](long result) { result >= 0 ? std::printf("%ld\n", result) : std::printf("%s\n", ::strerrorname_np(errno)); };
+    char* data = nullptr;
+    char what[8];
+    long first = 0;
+    int flags = 0;
+    while (std::scanf("%7s %ld %i", what, &first, &flags) == 3) {
+        const std::string call = what;
+        if (call == "get") tell(::shmget(static_cast<key_t>(first), 0, flags));
+        if (call == "dt") tell(::shmdt(data));
+        if (call == "first") std::printf("%d\n", data[first]);
+        if (call == "at") {
+            void* attached = ::shmat(static_cast<int>(first), nullptr, flags);
+            bool done = attached != reinterpret_cast<void*>(-1);
+            if (done) data = static_cast<char*>(attached);
+            tell(done ? 0 : -1);
+        }
+        std::fflush(stdout);
+    }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -343,6 +365,7 @@ int main(int argc, char** argv) {
     else if (name == "by_kernel") by_kernel();
     else if (name == "daemon_dies") daemon_dies(argument);
     else if (name == "daemon_restarts") daemon_restarts();
+    else if (name == "on_demand") return on_demand(), 0;
     else return 2;
     std::puts("ok");
     return 0;
