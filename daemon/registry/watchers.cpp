@@ -41,14 +41,14 @@ bool Watcher::take_lost() {
     return std::exchange(lost_, false);
 }
 
-std::shared_ptr<const WatchReply> Watcher::take() {
+std::shared_ptr<const Happening> Watcher::take() {
     if (queue_.empty()) return nullptr;
     auto event = std::move(queue_.front().event);
     queue_.pop_front();
     return event;
 }
 
-void Watcher::push(const std::shared_ptr<const WatchReply>& event, std::int64_t bytes) noexcept {
+void Watcher::push(const std::shared_ptr<const Happening>& event, std::int64_t bytes) noexcept {
     if (lost_) return;
     bool was_idle = idle();
     lost_ = true;
@@ -69,7 +69,7 @@ void Watcher::push(const std::shared_ptr<const WatchReply>& event, std::int64_t 
 // Goes from the longest prefix of the key to shorter ones, and passes over those that the key does not begin with.
 void Watchers::tell(Event event, const Entry& entry) noexcept {
     if (by_prefix_.empty() || !entry.key) return;
-    std::shared_ptr<const WatchReply> reply;
+    std::shared_ptr<const Happening> reply;
     std::int64_t bytes = 0;
     std::string_view left = *entry.key;
     for (;;) {
@@ -82,7 +82,7 @@ void Watchers::tell(Event event, const Entry& entry) noexcept {
                 if (!check_describe(watcher->peer_, entry.acl)) continue;
                 try {
                     if (!reply) {
-                        reply = std::make_shared<const WatchReply>(WatchReply{event, entry.describe()});
+                        reply = std::make_shared<const Happening>(Happening{{event, entry.describe()}});
                         bytes = bytes_of(*reply);
                     }
                 } catch (const std::bad_alloc&) {

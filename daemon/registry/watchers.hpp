@@ -21,6 +21,12 @@ namespace shmd {
 struct Entry;
 class Watchers;
 
+/// What happened, the same for all who hear of it.
+struct Happening : WatchReply {
+    /// Its message, once somebody has needed it: a cache for who sends it.
+    mutable std::string text{};
+};
+
 /// One watch. Hears of the segments that its peer may describe and whose keys begin with its prefix.
 class Watcher {
   public:
@@ -39,16 +45,16 @@ class Watcher {
     /// True, once, when events were left out; then the queue is empty.
     bool take_lost();
     /// The oldest event, or null.
-    std::shared_ptr<const WatchReply> take();
+    std::shared_ptr<const Happening> take();
 
   private:
     friend class Watchers;
     struct Waiting {
-        std::shared_ptr<const WatchReply> event;
+        std::shared_ptr<const Happening> event;
         Charge charge;
     };
     /// event: null when there was no memory for it.
-    void push(const std::shared_ptr<const WatchReply>& event, std::int64_t bytes) noexcept;
+    void push(const std::shared_ptr<const Happening>& event, std::int64_t bytes) noexcept;
 
     Watchers& watchers_;
     Quota& quota_;

@@ -17,6 +17,7 @@
 #include "log_limit.hpp"
 #include "process_watch.hpp"
 #include "quota.hpp"
+#include "stream_turns.hpp"
 #include "unread_grants.hpp"
 #include "workers.hpp"
 
@@ -30,6 +31,7 @@ struct SessionContext {
     LogLimit& log;
     ProcessWatches& processes;
     std::size_t leaving = 0;  // sessions of which some attachments have not ended yet
+    StreamTurns streams{};
 };
 
 class Session : public std::enable_shared_from_this<Session> {
@@ -82,7 +84,7 @@ class Session : public std::enable_shared_from_this<Session> {
     asio::awaitable<bool> watch(Watching watching);
     asio::awaitable<bool> send_events(Watcher& watcher);
     asio::awaitable<bool> send_present(const std::string& prefix);
-    asio::awaitable<bool> send_batch(std::string batch);
+    asio::awaitable<bool> send_batch(std::string batch, StreamTurns::Turn turn);
     asio::awaitable<bool> flush();
     asio::awaitable<Room> wait_for_room(int fds);
     asio::awaitable<void> yield();

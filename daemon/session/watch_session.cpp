@@ -11,9 +11,13 @@ namespace {
 constexpr std::size_t batch_bytes = 16 << 10;
 constexpr int segments_a_turn = 256;
 
-void append(std::string& batch, const WatchReply& reply) {
+void append(std::string& batch, std::string_view text) {
     if (!batch.empty()) batch.push_back('\0');
-    batch += encode_reply(reply, true);
+    batch += text;
+}
+
+void append(std::string& batch, const WatchReply& reply) {
+    append(batch, encode_reply(reply, true));
 }
 
 }  // namespace
@@ -37,9 +41,10 @@ asio::awaitable<bool> Session::watch(Watching watching) {
             asio::error_code ignored;
             co_await wake->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
         } else if (watcher.take_lost()) {
+            auto turn = co_await context_.streams.take(socket_.get_executor(), client_.peer.uid);
             std::string lost;
             append(lost, WatchReply{Event::lost, std::nullopt});
-            sent = co_await send_batch(std::move(lost));
+            sent = co_await send_batch(std::move(lost), std::move(turn));
             if (sent) sent = co_await send_present(watching.prefix);
         } else {
             sent = co_await send_events(watcher);
@@ -52,6 +57,7 @@ asio::awaitable<bool> Session::watch(Watching watching) {
 asio::awaitable<bool> Session::send_present(const std::string& prefix) {
     Listing listing{prefix};
     for (bool more = true; more;) {
+        auto turn = co_await context_.streams.take(socket_.get_executor(), client_.peer.uid);
         std::string batch;
         int budget = segments_a_turn;
         while (budget > 0 && batch.size() < batch_bytes) {
@@ -62,30 +68,33 @@ asio::awaitable<bool> Session::send_present(const std::string& prefix) {
         }
         more = budget == 0 || batch.size() >= batch_bytes;
         if (!more) append(batch, WatchReply{Event::ready, std::nullopt});
-        if (!batch.empty()) {
-            bool sent = co_await send_batch(std::move(batch));
-            if (!sent) co_return false;
-        }
-        if (more) co_await yield();
+        bool sent = co_await send_batch(std::move(batch), std::move(turn));
+        if (!sent) co_return false;
     }
     co_return true;
 }
 
 asio::awaitable<bool> Session::send_events(Watcher& watcher) {
+    auto turn = co_await context_.streams.take(socket_.get_executor(), client_.peer.uid);
     std::string batch;
     while (batch.size() < batch_bytes) {
         auto event = watcher.take();
         if (!event) break;
-        append(batch, *event);
+        if (event->text.empty()) event->text = encode_reply(*event, true);
+        append(batch, event->text);
     }
-    bool sent = co_await send_batch(std::move(batch));
-    if (sent) co_await yield();
+    bool sent = co_await send_batch(std::move(batch), std::move(turn));
     co_return sent;
 }
 
-asio::awaitable<bool> Session::send_batch(std::string batch) {
-    Frame frame{std::move(batch)};
-    if (send(std::move(frame)) == Progress::ended) co_return false;
+// The turn is over when everybody else has had one, whether the peer has read this by then or not.
+asio::awaitable<bool> Session::send_batch(std::string batch, StreamTurns::Turn turn) {
+    if (!batch.empty()) {
+        Frame frame{std::move(batch)};
+        if (send(std::move(frame)) == Progress::ended) co_return false;
+    }
+    co_await yield();
+    turn.end();
     bool flushed = co_await flush();
     co_return flushed;
 }
