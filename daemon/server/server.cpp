@@ -22,6 +22,10 @@ namespace {
 
 // Connections taken in before those that are there already get a turn.
 constexpr int connections_a_turn = 16;
+// What one user's watchers are told, and what the connections of one process that has more of them ask, in one round of the
+// event loop: so many have turns.
+constexpr int streams_a_round = 4;
+constexpr int calls_a_round = 16;
 // Without descriptors nobody can be accepted; closing connections give some back.
 constexpr auto no_descriptors_pause = std::chrono::milliseconds(100);
 
@@ -43,7 +47,9 @@ Server::Server(const ServerOptions& options)
       lingering_(workers_),
       registry_([this](Remains remains) { take(std::move(remains)); }),
       handlers_(registry_, quota_, options.settings.policy),
-      context_{handlers_, quota_, workers_, log_, processes_},
+      streams_(loop_.get_executor(), streams_a_round),
+      calls_(loop_.get_executor(), calls_a_round),
+      context_{handlers_, quota_, workers_, log_, processes_, streams_, calls_},
       processes_(loop_.get_executor()),
       signals_(loop_, SIGTERM, SIGINT),
       hangup_(loop_, SIGHUP),

@@ -91,6 +91,7 @@ class Server {
     Lingering lingering_;
     Registry registry_;
     Handlers handlers_;
+    Turns streams_, calls_;
     SessionContext context_;
     ProcessWatches processes_;
     std::vector<std::unique_ptr<Acceptor>> acceptors_;

@@ -42,9 +42,14 @@ class ProcessWatch : public ProcessLife, public std::enable_shared_from_this<Pro
     /// Asks the kernel.
     [[nodiscard]] bool process_lives();
 
+    /// How many sessions are its.
+    [[nodiscard]] int connections() const { return connections_; }
+    void count_connection(int change) { connections_ += change; }
+
   private:
     void tell_of_death();
 
+    int connections_ = 0;
     ProcessId process_;
     asio::posix::stream_descriptor pidfd_;
     struct Registration;

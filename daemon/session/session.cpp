@@ -57,11 +57,13 @@ Session::Session(Socket socket, std::shared_ptr<ProcessWatch> process, Peer peer
     // EOF does not tell of a peer's death while a child of its holds the socket too. What the peer sent before is still
     // read; then the shutdown looks like EOF.
     death_watch_ = process_->when_dead([this] { on_death(); });
+    process_->count_connection(1);
     if (!process_->thought_alive()) ::shutdown(socket_.native_handle(), SHUT_RDWR);
 }
 
 Session::~Session() {
     count_as_leaving(false);
+    process_->count_connection(-1);
     context_.handlers.end(client_);
 }
 
@@ -151,6 +153,10 @@ asio::awaitable<void> Session::run() {
     for (;;) {
         Progress progress = Progress::done;
         if (auto message = reader_.next()) {
+            if (shares_turns()) {
+                co_await context_.calls.take(static_cast<std::uint32_t>(client_.peer.pid));
+                if (!socket_.is_open()) co_return;
+            }
             bool is_large = message->size() > large_message_bytes;
             progress = is_large ? co_await serve_large(*message) : serve(*message);
             if (progress == Progress::waiting) progress = co_await finish() ? Progress::done : Progress::ended;
@@ -168,6 +174,17 @@ asio::awaitable<void> Session::run() {
 // Gives every other connection that is ready a turn.
 asio::awaitable<void> Session::yield() {
     co_await asio::post(socket_.get_executor(), asio::use_awaitable);
+}
+
+// The same, and whoever else of the same process was ahead has had one then.
+asio::awaitable<void> Session::next_turn() {
+    co_await yield();
+    if (shares_turns()) co_await context_.calls.take(static_cast<std::uint32_t>(client_.peer.pid));
+}
+
+// Nobody knows which process has id 0.
+bool Session::shares_turns() const {
+    return process_->connections() > context_.calls.at_a_time() && client_.peer.pid != 0;
 }
 
 // What was ready when this began is done when it ends: the loop asks the kernel between two posts, and takes what it is told
@@ -241,7 +258,9 @@ void Session::await_child() {
 void Session::become_child() {
     auto pid = reader_.sender();
     if (!client_.for_child || !pid || *pid == client_.peer.pid) return;
+    process_->count_connection(-1);
     process_ = context_.processes.watch(*pid);
+    process_->count_connection(1);
     death_watch_ = process_->when_dead([this] { on_death(); });
     context_.handlers.become(client_, process_, *pid);
     if (!process_->thought_alive()) hang_up();
@@ -415,9 +434,9 @@ asio::awaitable<bool> Session::send_listing(Listing listing) {
             if (send(std::move(frame)) == Progress::ended) co_return false;
             bool sent = co_await flush();
             if (!sent || at_end) co_return sent;
-            co_await yield();
+            co_await next_turn();
         } else if (budget == 0) {
-            co_await yield();
+            co_await next_turn();
         }
     }
 }

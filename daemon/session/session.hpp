@@ -17,7 +17,7 @@
 #include "log_limit.hpp"
 #include "process_watch.hpp"
 #include "quota.hpp"
-#include "stream_turns.hpp"
+#include "turns.hpp"
 #include "unread_grants.hpp"
 #include "workers.hpp"
 
@@ -30,8 +30,9 @@ struct SessionContext {
     Workers& workers;
     LogLimit& log;
     ProcessWatches& processes;
+    Turns& streams;           // of what one user's watchers are told
+    Turns& calls;             // of the calls of one process that has many connections
     std::size_t leaving = 0;  // sessions of which some attachments have not ended yet
-    StreamTurns streams{};
 };
 
 class Session : public std::enable_shared_from_this<Session> {
@@ -84,12 +85,14 @@ class Session : public std::enable_shared_from_this<Session> {
     asio::awaitable<bool> watch(Watching watching);
     asio::awaitable<bool> send_events(Watcher& watcher);
     asio::awaitable<bool> send_present(const std::string& prefix);
-    asio::awaitable<bool> send_batch(std::string batch, StreamTurns::Turn turn);
+    asio::awaitable<bool> send_batch(std::string batch);
     asio::awaitable<bool> flush();
     asio::awaitable<Room> wait_for_room(int fds);
     asio::awaitable<void> yield();
+    asio::awaitable<void> next_turn();
     asio::awaitable<void> serve_others();
 
+    [[nodiscard]] bool shares_turns() const;
     Progress receive();
     Progress serve(std::string_view message);
     Progress serve(std::variant<Call, Violation>& decoded);

@@ -41,10 +41,10 @@ asio::awaitable<bool> Session::watch(Watching watching) {
             asio::error_code ignored;
             co_await wake->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
         } else if (watcher.take_lost()) {
-            auto turn = co_await context_.streams.take(socket_.get_executor(), client_.peer.uid);
+            co_await context_.streams.take(client_.peer.uid);
             std::string lost;
             append(lost, WatchReply{Event::lost, std::nullopt});
-            sent = co_await send_batch(std::move(lost), std::move(turn));
+            sent = co_await send_batch(std::move(lost));
             if (sent) sent = co_await send_present(watching.prefix);
         } else {
             sent = co_await send_events(watcher);
@@ -57,7 +57,7 @@ asio::awaitable<bool> Session::watch(Watching watching) {
 asio::awaitable<bool> Session::send_present(const std::string& prefix) {
     Listing listing{prefix};
     for (bool more = true; more;) {
-        auto turn = co_await context_.streams.take(socket_.get_executor(), client_.peer.uid);
+        co_await context_.streams.take(client_.peer.uid);
         std::string batch;
         int budget = segments_a_turn;
         while (budget > 0 && batch.size() < batch_bytes) {
@@ -68,14 +68,17 @@ asio::awaitable<bool> Session::send_present(const std::string& prefix) {
         }
         more = budget == 0 || batch.size() >= batch_bytes;
         if (!more) append(batch, WatchReply{Event::ready, std::nullopt});
-        bool sent = co_await send_batch(std::move(batch), std::move(turn));
-        if (!sent) co_return false;
+        if (!batch.empty()) {
+            bool sent = co_await send_batch(std::move(batch));
+            if (!sent) co_return false;
+        }
+        if (more) co_await yield();
     }
     co_return true;
 }
 
 asio::awaitable<bool> Session::send_events(Watcher& watcher) {
-    auto turn = co_await context_.streams.take(socket_.get_executor(), client_.peer.uid);
+    co_await context_.streams.take(client_.peer.uid);
     std::string batch;
     while (batch.size() < batch_bytes) {
         auto event = watcher.take();
@@ -83,18 +86,15 @@ asio::awaitable<bool> Session::send_events(Watcher& watcher) {
         if (event->text.empty()) event->text = encode_reply(*event, true);
         append(batch, event->text);
     }
-    bool sent = co_await send_batch(std::move(batch), std::move(turn));
+    bool sent = co_await send_batch(std::move(batch));
+    if (sent) co_await yield();
     co_return sent;
 }
 
-// The turn is over when everybody else has had one, whether the peer has read this by then or not.
-asio::awaitable<bool> Session::send_batch(std::string batch, StreamTurns::Turn turn) {
-    if (!batch.empty()) {
-        Frame frame{std::move(batch)};
-        if (send(std::move(frame)) == Progress::ended) co_return false;
-    }
-    co_await yield();
-    turn.end();
+asio::awaitable<bool> Session::send_batch(std::string batch) {
+    if (!socket_.is_open()) co_return false;
+    Frame frame{std::move(batch)};
+    if (send(std::move(frame)) == Progress::ended) co_return false;
     bool flushed = co_await flush();
     co_return flushed;
 }

@@ -48,7 +48,7 @@ asio::awaitable<Session::Progress> Session::serve_large(std::string_view message
 // The next part of it, after everybody else's turn.
 template <typename Work>
 asio::awaitable<Outcome> Session::go_on(std::unique_ptr<Work> work) {
-    co_await yield();
+    co_await next_turn();
     peer_gone_ = !socket_.is_open();
     if (peer_gone_) co_return Error::out_of_memory(0);  // for nobody to see
     try {

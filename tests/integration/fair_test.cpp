@@ -162,3 +162,32 @@ TEST_CASE("while a large message is being read others are served") {
     CHECK_FALSE(large.receive_reply<GetInfo>().is_error());
     CHECK(large.receive_reply<Describe>().known_error() == Error::no_such_segment("k", std::nullopt));
 }
+
+TEST_CASE("of the connections of one process only some are served before another process is") {
+    const Daemon daemon;
+    std::vector<RawClient> greedy;
+    for (std::size_t i = 0; i < 60; i++) {
+        greedy.emplace_back(daemon.socket());
+        REQUIRE_FALSE(greedy.back().call(small(numbered(i))).is_error());
+    }
+    ChildProcess other([&](Turns& turns) {
+        RawClient client(daemon.socket());
+        (void)client.call(GetInfo{}).value();
+        turns.signal();
+        turns.wait();
+        client.send(List{}, {.more = true});
+        turns.signal();
+        std::size_t there = 0;
+        while (client.receive_reply<List>().reply.continues) there++;
+        return there > 20 ? 0 : 1;
+    });
+    other.wait_for_byte();
+    {
+        const Standstill standstill(daemon);
+        for (std::size_t i = 0; i < greedy.size(); i++) greedy[i].send(Delete{{numbered(i), std::nullopt}});
+        other.send_byte();
+        other.wait_for_byte();
+    }
+    CHECK(other.wait() == 0);
+    for (RawClient& each : greedy) CHECK_FALSE(each.receive_reply<Delete>().is_error());
+}

@@ -2,8 +2,8 @@
 shmd_test(forbid_exec LIBRARIES shmd_sandbox)
 shmd_test(log LIBRARIES shmd_log)
 shmd_test(peer_credentials LIBRARIES shmd_session)
-shmd_test(stream_turns LIBRARIES shmd_session)
-target_compile_options(stream_turns_test PRIVATE -Wno-mismatched-new-delete)  # as in daemon/CMakeLists.txt
+shmd_test(turns LIBRARIES shmd_session)
+target_compile_options(turns_test PRIVATE -Wno-mismatched-new-delete)  # as in daemon/CMakeLists.txt
 shmd_test(policy LIBRARIES shmd_policy)
 shmd_test(quota LIBRARIES shmd_quota)
 shmd_test(memory LIBRARIES shmd_segment)

@@ -7,34 +7,33 @@
 #include <asio/post.hpp>
 #include <asio/use_awaitable.hpp>
 #include <cstdint>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
-#include "stream_turns.hpp"
+#include "turns.hpp"
 
-using shmd::StreamTurns;
+using shmd::Turns;
 
 namespace {
 
+constexpr int at_a_time = 4;
 constexpr std::uint32_t alice = 1000, bob = 1001;
 
 /// Streams that each take their turns, and what becomes of that.
 struct Streams {
     asio::io_context loop;
-    StreamTurns turns;
+    Turns turns{loop.get_executor(), at_a_time};
     std::vector<std::string> served;
     int at_once = 0;  // now, of alice
     int most_at_once = 0;
 
     asio::awaitable<void> run(std::uint32_t uid, std::string name, int times) {
         for (int i = 0; i < times; i++) {
-            auto turn = co_await turns.take(loop.get_executor(), uid);
+            co_await turns.take(uid);
             served.push_back(name);
             if (uid == alice) most_at_once = std::max(most_at_once, ++at_once);
             co_await asio::post(loop, asio::use_awaitable);
             if (uid == alice) at_once--;
-            turn.end();
         }
     }
     void start(std::uint32_t uid, const std::string& name, int times) {
@@ -50,25 +49,10 @@ TEST_CASE(
     for (int i = 0; i < 20; i++) streams.start(alice, std::to_string(i), 3);
     streams.start(bob, "bob", 1);
     streams.loop.run();
-    CHECK(streams.most_at_once == StreamTurns::at_a_time);
+    CHECK(streams.most_at_once == at_a_time);
     REQUIRE(streams.served.size() == 61);
     // Behind those of the other user that were let in first, however many more wait.
-    CHECK(streams.served[StreamTurns::at_a_time] == "bob");
+    CHECK(streams.served[at_a_time] == "bob");
     std::erase(streams.served, "bob");
     for (std::size_t i = 0; i < 60; i++) CHECK(streams.served[i] == std::to_string(i % 20));
-}
-
-TEST_CASE("a turn that is dropped is another's") {
-    Streams streams;
-    auto take_and_leave = [&]() -> asio::awaitable<void> {
-        auto turn = co_await streams.turns.take(streams.loop.get_executor(), alice);
-        co_await asio::post(streams.loop, asio::use_awaitable);
-        throw std::runtime_error("as a session that breaks off");
-    };
-    for (int i = 0; i < 2 * StreamTurns::at_a_time; i++) {
-        asio::co_spawn(streams.loop, take_and_leave(), [](std::exception_ptr) {});
-    }
-    streams.start(alice, "last", 1);
-    streams.loop.run();
-    CHECK(streams.served == std::vector<std::string>{"last"});
 }
