@@ -183,6 +183,19 @@ class Floods : public BadClient {
     std::array<char, 64 << 10> read_bytes_{};
 };
 
+/// A connection after the other; each has asked something when it ends.
+class Connects : public BadClient {
+  public:
+    explicit Connects(std::string socket) : socket_(std::move(socket)) {}
+    void ask() override {
+        test::RawClient client(socket_);
+        (void)client.call(GetInfo{});
+    }
+
+  private:
+    std::string socket_;
+};
+
 template <typename T, auto... arguments>
 std::unique_ptr<BadClient> make(const std::string& socket) {
     return std::make_unique<T>(socket, arguments()...);
@@ -193,9 +206,11 @@ constexpr auto yes = [] { return true; };
 constexpr auto no = [] { return false; };
 constexpr auto one = [] { return 1; };
 constexpr auto many = [] { return 16; };
+constexpr auto very_many = [] { return 128; };
 constexpr auto more = [] { return CallFlags{.more = true}; };
 constexpr auto alone = [] { return CallFlags{}; };
 constexpr auto list = [] { return CallBody{List{}}; };
+constexpr auto open_one = [] { return CallBody{Open{{bad_client_target(0), std::nullopt}, Access::read}}; };
 constexpr auto open_all = [] {
     OpenMany call;
     for (int i = 0; i < bad_client_targets; i++) call.targets.push_back({bad_client_target(i), std::nullopt});
@@ -213,6 +228,8 @@ constexpr std::array kinds{
     BadKind{"128 watchers, read", make<Watches, yes>},
     BadKind{"lists in a row, read", make<Floods, one, list, more, yes>},
     BadKind{"opens in a row, not read", make<Floods, many, open_all, alone, no>},
+    BadKind{"128 connections, read", make<Floods, very_many, open_one, alone, yes>},
+    BadKind{"connections in a row", make<Connects>},
 };
 
 }  // namespace
