@@ -119,7 +119,7 @@ class Populates : public Asker {
 // What is large, and fits into this machine beside the rest.
 std::int64_t large_size() {
     std::int64_t memory = std::int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE);
-    return std::min<std::int64_t>(1024, memory / mebibyte / 32) * mebibyte;
+    return std::min<std::int64_t>(256, memory / mebibyte / 32) * mebibyte;
 }
 
 constexpr int watchers_of_a_user = 128;
@@ -222,7 +222,7 @@ constexpr std::array kinds{
     BadKind{"250 creates at once", make<CreatesMany>},
     BadKind{"1 MiB of numbers", make<Repeats, largest_message>},
     BadKind{"1 MiB of escapes", make<Repeats, largest_string>},
-    BadKind{"1 GiB populated", make<Populates, large_size>},
+    BadKind{"256 MiB populated", make<Populates, large_size>},
     BadKind{"256 KiB populated", make<Populates, small_size>},
     BadKind{"128 watchers, not read", make<Watches, no>},
     BadKind{"128 watchers, read", make<Watches, yes>},
