@@ -45,5 +45,7 @@ void add_system_v_cases(const Settings& settings);
 void add_sync_cases(const Settings& settings);
 /// The ring buffer beside a Unix socket.
 void add_ring_cases(const Settings& settings);
+/// Objects from one process to another: beside the kernel's shared memory, Redis and memcached.
+void add_put_get_cases(const Settings& settings);
 
 }  // namespace shmd::bench

@@ -5,6 +5,14 @@
 namespace shmd::bench {
 
 std::size_t Race::add(std::string name, std::function<void()> run) {
+    return add_timed(std::move(name), [run = std::move(run)] {
+        std::int64_t begin = now_ns();
+        run();
+        return static_cast<double>(now_ns() - begin);
+    });
+}
+
+std::size_t Race::add_timed(std::string name, std::function<double()> run) {
     runners_.push_back({std::move(name), std::move(run), {}});
     return runners_.size() - 1;
 }
@@ -28,9 +36,7 @@ double Race::round() {
 
 void Race::run_block(Runner& runner, Counted counted) const {
     for (int i = 0; i < block_; i++) {
-        std::int64_t begin = now_ns();
-        runner.run();
-        auto took = static_cast<double>(now_ns() - begin);
+        double took = runner.run();
         if (counted == Counted::yes) runner.samples.add(took / operations_);
     }
 }

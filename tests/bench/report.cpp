@@ -48,9 +48,23 @@ void print_measure(const Row& row, const char* statistic, double ours, double re
                 quantity(reference, row.unit).c_str(), ratio, median ? goal_text(row).c_str() : "");
 }
 
-void print(const Row& row) {
-    print_measure(row, "median", row.ours, row.reference, row.ratio());
-    if (row.has_p99()) print_measure(row, "p99", row.ours_p99, row.reference_p99, row.ratio_p99());
+nlohmann::ordered_json to_json(const Row& row) {
+    if (row.skipped) {
+        return {{"case", row.name}, {"referenceName", row.reference_name}, {"skipped", *row.skipped}};
+    }
+    nlohmann::ordered_json item{{"case", row.name},           {"ours", row.ours},
+                                {"reference", row.reference}, {"referenceName", row.reference_name},
+                                {"ratio", row.ratio()},       {"unit", row.unit}};
+    if (row.has_p99()) {
+        item["oursP99"] = row.ours_p99;
+        item["referenceP99"] = row.reference_p99;
+        item["ratioP99"] = row.ratio_p99();
+    }
+    if (row.goal) item["goal"] = *row.goal;
+    if (row.goal_p99) item["goalP99"] = *row.goal_p99;
+    if (row.exactly) item["goalIsDistance"] = true;
+    if (auto met = row.met()) item["goalMet"] = *met;
+    return item;
 }
 
 }  // namespace
@@ -62,7 +76,11 @@ std::optional<bool> Row::met() const {
 }
 
 Row compare(std::string name, const Race& race, std::size_t reference) {
-    const Samples& us = race.samples(0);
+    return compare(std::move(name), race, 0, reference);
+}
+
+Row compare(std::string name, const Race& race, std::size_t ours, std::size_t reference) {
+    const Samples& us = race.samples(ours);
     const Samples& them = race.samples(reference);
     return {std::move(name), race.name(reference), us.median(), them.median(), us.p99(), them.p99()};
 }
@@ -77,17 +95,45 @@ Row compare_in_pairs(std::string name, const Race& race, std::size_t ours, std::
     return row;
 }
 
+Row skip(std::string name, std::string reference_name, std::string why) {
+    Row row{std::move(name), std::move(reference_name)};
+    row.skipped = std::move(why);
+    return row;
+}
+
+void print_heading() {
+    utsname system{};
+    ::uname(&system);
+    std::printf("Linux %s, %ld processors\n\n", system.release, ::sysconf(_SC_NPROCESSORS_ONLN));
+    std::printf("%-28s %-7s %11s   %-20s %11s   %6s   %s\n", "case", "", "ours", "reference", "", "ratio", "goal");
+    std::fflush(stdout);
+}
+
+void print(const Row& row) {
+    if (row.skipped) {
+        std::printf("%-28s skipped: %s: %s\n", row.name.c_str(), row.reference_name.c_str(), row.skipped->c_str());
+    } else {
+        print_measure(row, "median", row.ours, row.reference, row.ratio());
+        if (row.has_p99()) print_measure(row, "p99", row.ours_p99, row.reference_p99, row.ratio_p99());
+    }
+    std::fflush(stdout);
+}
+
+void write_json(const std::vector<Row>& rows, const std::string& path) {
+    auto list = nlohmann::ordered_json::array();
+    for (const Row& row : rows) list.push_back(to_json(row));
+    std::ofstream file(path);
+    file << list.dump(2) << '\n';
+    if (!file.flush()) throw std::runtime_error("cannot write " + path);
+}
+
 void Report::add(Row row) {
     if (!judge_) row.goal = row.goal_p99 = std::nullopt;
     rows_.push_back(std::move(row));
 }
 
 bool Report::ReportContext(const Context&) {
-    utsname system{};
-    ::uname(&system);
-    std::printf("Linux %s, %ld processors\n\n", system.release, ::sysconf(_SC_NPROCESSORS_ONLN));
-    std::printf("%-28s %-7s %11s   %-20s %11s   %6s   %s\n", "case", "", "ours", "reference", "", "ratio", "goal");
-    std::fflush(stdout);
+    print_heading();
     return true;
 }
 
@@ -111,25 +157,6 @@ void Report::Finalize() {
         if (*row.met()) met++;
     }
     std::printf("\n%d of %d goals met\n", met, goals);
-}
-
-void Report::write_json(const std::string& path) const {
-    auto list = nlohmann::ordered_json::array();
-    for (const Row& row : rows_) {
-        nlohmann::ordered_json item{{"case", row.name},           {"ours", row.ours},
-                                    {"reference", row.reference}, {"referenceName", row.reference_name},
-                                    {"ratio", row.ratio()},       {"unit", row.unit}};
-        if (row.has_p99()) {
-            item["oursP99"] = row.ours_p99;
-            item["referenceP99"] = row.reference_p99;
-            item["ratioP99"] = row.ratio_p99();
-        }
-        if (auto met = row.met()) item["goalMet"] = *met;
-        list.push_back(std::move(item));
-    }
-    std::ofstream file(path);
-    file << list.dump(2) << '\n';
-    if (!file.flush()) throw std::runtime_error("cannot write " + path);
 }
 
 }  // namespace shmd::bench

@@ -24,6 +24,8 @@ struct Row {
     bool exactly = false;
     // The median's ratio where it is not the quotient of the medians.
     std::optional<double> paired_ratio{};
+    // Why there is no reference here, and so no times.
+    std::optional<std::string> skipped{};
 
     [[nodiscard]] double ratio() const { return paired_ratio.value_or(ours / reference); }
     [[nodiscard]] double ratio_p99() const { return ours_p99 / reference_p99; }
@@ -34,9 +36,20 @@ struct Row {
 
 /// The race's runner 0 against another one of it.
 [[nodiscard]] Row compare(std::string name, const Race& race, std::size_t reference);
+/// Any runner against any other.
+[[nodiscard]] Row compare(std::string name, const Race& race, std::size_t ours, std::size_t reference);
+/// For a reference that this machine does not have.
+[[nodiscard]] Row skip(std::string name, std::string reference_name, std::string why);
 /// Any runner against any other. The ratio is the median of those of neighbours in time: for blocks of one, where small
 /// differences count.
 [[nodiscard]] Row compare_in_pairs(std::string name, const Race& race, std::size_t ours, std::size_t reference);
+
+/// The table: its heading, and a row.
+void print_heading();
+void print(const Row& row);
+/// An array of objects {case, ours, reference, referenceName, ratio, unit, oursP99, ...}, or {case, referenceName,
+/// skipped}. Throws std::runtime_error.
+void write_json(const std::vector<Row>& rows, const std::string& path);
 
 /// Prints each case's rows when Google Benchmark reports its end.
 class Report : public benchmark::BenchmarkReporter {
@@ -49,8 +62,7 @@ class Report : public benchmark::BenchmarkReporter {
 
     /// Every case that ran has given rows.
     [[nodiscard]] bool complete() const { return complete_; }
-    /// An array of objects {case, ours, reference, referenceName, ratio, unit, …}. Throws std::runtime_error.
-    void write_json(const std::string& path) const;
+    [[nodiscard]] const std::vector<Row>& rows() const { return rows_; }
 
     bool ReportContext(const Context& context) override;
     void ReportRuns(const std::vector<Run>& runs) override;
