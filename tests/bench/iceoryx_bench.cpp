@@ -32,6 +32,7 @@
 
 #include "daemon_fixture.hpp"
 #include "placement.hpp"
+#include "report.hpp"
 #include "samples.hpp"
 
 namespace shmd::bench {
@@ -276,6 +277,27 @@ void serve(test::Turns& turns, Shared& shared, const std::vector<Case>& cases, M
     }
 }
 
+/// Never more than a window ahead of the reader. Each window is a sample, so that one in which the scheduler did something else spoils
+/// no other; the first one is not, as it finds an empty queue.
+template <typename Link>
+void send_one_way(const Case& what, const Shared& shared, Link& link, const Load& load, Samples& samples) {
+    const std::uint64_t window = what.shape.window;
+    std::uint64_t read = 0;
+    auto until = [&](std::uint64_t number) {
+        for (Spin spin; read < number; read = shared.consumed.load(std::memory_order_acquire)) spin.once();
+    };
+    std::int64_t begin = now_ns();
+    for (std::uint64_t n = 0; n < what.records(); n++) {
+        if (n >= window) until(n - window + 1);
+        link.send(load);
+        if ((n + 1) % window != 0) continue;
+        std::int64_t end = now_ns();
+        if (n >= window) samples.add(static_cast<double>(end - begin) / static_cast<double>(window));
+        begin = end;
+    }
+    until(what.records());
+}
+
 template <typename Link>
 void run_block(const Case& what, Shared& shared, const test::ChildProcess& other, Link& link, const Load& load, Samples& samples) {
     shared.consumed = 0;
@@ -288,18 +310,7 @@ void run_block(const Case& what, Shared& shared, const test::ChildProcess& other
             if (n >= Case::warm_up) samples.add(static_cast<double>(now_ns() - begin));
         }
     } else {
-        const std::uint64_t records = what.records();
-        std::uint64_t read = 0;
-        auto until = [&](std::uint64_t number) {
-            for (Spin spin; read < number; read = shared.consumed.load(std::memory_order_acquire)) spin.once();
-        };
-        std::int64_t begin = now_ns();
-        for (std::uint64_t n = 0; n < records; n++) {
-            if (n >= what.shape.window) until(n - what.shape.window + 1);
-            link.send(load);
-        }
-        until(records);
-        samples.add(static_cast<double>(now_ns() - begin) / static_cast<double>(records));
+        send_one_way(what, shared, link, load, samples);
     }
     other.wait_for_byte();
 }
@@ -346,7 +357,7 @@ std::vector<Case> all_cases() {
     for (const Shape& shape : shapes) {
         auto add = [&](Way way, Waiting waiting, Processors processors) {
             if (processors == Processors::two && !has_two_processors()) return;
-            std::string name = std::string(shape.name) + (way == Way::one_way ? ", one way" : ", there and back") +
+            std::string name = std::string("ring, ") + shape.name + (way == Way::one_way ? ", one way" : ", there and back") +
                                (waiting == Waiting::poll ? ", polling" : ", blocking") +
                                (processors == Processors::one ? ", one processor" : "");
             cases.push_back({shape, way, waiting, processors, name});
@@ -359,8 +370,36 @@ std::vector<Case> all_cases() {
     return cases;
 }
 
-bool quick = false;
+struct Options {
+    bool quick = false;
+    std::optional<std::string> json;
+};
+Options options;
 bool measured = false;
+
+[[noreturn]] void misused() {
+    std::puts(
+        "Usage: shmd_iceoryx_bench [--quick] [--json FILE]\n"
+        "Measures the ring buffer and iceoryx in turns, and prints the ratios of their times.\n"
+        "  --quick      only shows that every case works: the numbers mean nothing\n"
+        "  --json FILE  also writes the rows to this file");
+    std::exit(2);
+}
+
+Options parse(int argc, char** argv) {
+    Options given;
+    for (int i = 1; i < argc; i++) {
+        const std::string_view argument = argv[i];
+        if (argument == "--quick") {
+            given.quick = true;
+        } else if (argument == "--json" && i + 1 < argc) {
+            given.json = argv[++i];
+        } else {
+            misused();
+        }
+    }
+    return given;
+}
 
 // Returns the exit status. `starter` names the sockets.
 int measure(const test::Daemon& daemon, Shared& shared, pid_t starter) {
@@ -384,7 +423,8 @@ int measure(const test::Daemon& daemon, Shared& shared, pid_t starter) {
     Client client(daemon.socket());
 
     if (!has_two_processors()) std::printf("left out: all that needs two processors; there is one\n");
-    std::printf("%-58s %12s %12s %8s\n", "medians, of one record", "ring", "iceoryx", "ratio");
+    print_heading();
+    std::vector<Row> rows;
     for (std::size_t i = 0; i < cases.size(); i++) {
         const Case& each = cases[i];
         const Load load(each.shape);
@@ -405,11 +445,10 @@ int measure(const test::Daemon& daemon, Shared& shared, pid_t starter) {
                 if (!ring_first) run_block(each, shared, ring_child, ring, load, into);
             };
             round(true, not_counted, not_counted);
-            const int rounds = quick ? 2 : each.way == Way::one_way ? 60 : 30;
+            const int rounds = options.quick ? 2 : each.way == Way::one_way ? 60 : 30;
             for (int n = 0; n < rounds; n++) round(n % 2 == 0, ours, theirs);
-            std::printf("%-58s %9.2f us %9.2f us %8.2f\n", each.name.c_str(), ours.median() / 1000, theirs.median() / 1000,
-                        ours.median() / theirs.median());
-            std::fflush(stdout);
+            rows.push_back({each.name, "iceoryx", ours.median(), theirs.median(), ours.p99(), theirs.p99()});
+            print(rows.back());
             shared.over = true;
             ring_child.send_byte();
             iceoryx_child.send_byte();
@@ -418,6 +457,7 @@ int measure(const test::Daemon& daemon, Shared& shared, pid_t starter) {
         }
         RingLink::remove(client, i);
     }
+    if (options.json) write_json(rows, *options.json);
     return ring_child.wait() + iceoryx_child.wait();
 }
 
@@ -429,7 +469,10 @@ TEST_CASE("the ring buffer beside iceoryx") {
     test::Daemon daemon;
     Roudi roudi;
     if (auto why = roudi.start()) {
-        std::printf("left out: %s\n", why->c_str());
+        const std::vector<Row> rows{skip("ring", "iceoryx", *why)};
+        print(rows.front());
+        if (options.json) write_json(rows, *options.json);
+        measured = true;
         return;
     }
     // RouDi ends the processes that have a runtime when it ends, so this one has none.
@@ -447,13 +490,7 @@ TEST_CASE("the ring buffer beside iceoryx") {
 }  // namespace shmd::bench
 
 int main(int argc, char** argv) {
-    if (argc > 2 || (argc == 2 && std::string_view(argv[1]) != "--quick")) {
-        std::puts("Usage: shmd_iceoryx_bench [--quick]\n"
-                  "Measures the ring buffer and iceoryx in turns, and prints the ratios of the medians of their times.\n"
-                  "  --quick  only shows that every case works: the numbers mean nothing");
-        return 2;
-    }
-    shmd::bench::quick = argc == 2;
+    shmd::bench::options = shmd::bench::parse(argc, argv);
     doctest::Context context;
     context.setOption("minimal", true);
     context.setOption("no-colors", true);

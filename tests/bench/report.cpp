@@ -42,9 +42,12 @@ std::string goal_text(const Row& row) {
 }
 
 void print_measure(const Row& row, const char* statistic, double ours, double reference, double ratio) {
+    constexpr std::size_t column = 28;
     bool median = statistic[0] == 'm';
-    std::printf("%-28s %-7s %s   %-20s %s   %6.3f   %s\n", median ? row.name.c_str() : "", statistic,
-                quantity(ours, row.unit).c_str(), median ? row.reference_name.c_str() : "",
+    // A name that is too long has a line of its own.
+    if (median && row.name.size() > column) std::printf("%s\n", row.name.c_str());
+    std::printf("%-28s %-7s %s   %-20s %s   %6.3f   %s\n", median && row.name.size() <= column ? row.name.c_str() : "",
+                statistic, quantity(ours, row.unit).c_str(), median ? row.reference_name.c_str() : "",
                 quantity(reference, row.unit).c_str(), ratio, median ? goal_text(row).c_str() : "");
 }
 
