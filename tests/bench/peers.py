@@ -317,11 +317,13 @@ def quantile(times, part):
     return float(sorted(times)[int(part * (len(times) - 1))])
 
 
-def compare(case, ours, reference):
+def compare(case, ours, reference, quick):
     row = {"case": case, "ours": statistics.median(ours.times), "reference": statistics.median(reference.times)}
     row |= {"referenceName": reference.name, "ratio": row["ours"] / row["reference"], "unit": "ns"}
     row |= {"oursP99": quantile(ours.times, 0.99), "referenceP99": quantile(reference.times, 0.99)}
-    return row | {"ratioP99": row["oursP99"] / row["referenceP99"]}
+    row["ratioP99"] = row["oursP99"] / row["referenceP99"]
+    # Ahead of whatever has a server, as shmd has. The numbers of a quick run mean nothing.
+    return row if quick or reference.name == "shared_memory" else row | {"goal": 1.0, "goalMet": row["ratio"] <= 1}
 
 
 def quantity(ns):
@@ -332,16 +334,18 @@ def tell(row):
     if "skipped" in row:
         print(f"{row['case']:28} skipped: {row['referenceName']}: {row['skipped']}", flush=True)
         return
+    case, reference = row["case"], row["referenceName"]
+    goal = f"≤ {row['goal']:.2f}  {'met' if row['goalMet'] else 'MISSED'}" if "goal" in row else ""
+    if len(case) > 28:  # then it has a line of its own
+        print(case)
+        case = ""
     for name, ending in (("median", ""), ("p99", "P99")):
-        ours, theirs = quantity(row["ours" + ending]), quantity(row["reference" + ending])
-        case, reference = (row["case"], row["referenceName"]) if name == "median" else ("", "")
-        if len(case) > 28:
-            print(case)
-            case = ""
-        print(f"{case:28} {name:7} {ours}   {reference:20} {theirs}   {row['ratio' + ending]:6.3f}", flush=True)
+        ours, theirs, ratio = quantity(row["ours" + ending]), quantity(row["reference" + ending]), row["ratio" + ending]
+        print(f"{case:28} {name:7} {ours}   {reference:20} {theirs}   {ratio:6.3f}   {goal}".rstrip(), flush=True)
+        case = reference = goal = ""
 
 
-def rows_of(size, name, rounds, block, peers):
+def rows_of(size, name, rounds, block, peers, quick):
     with contextlib.ExitStack() as stack:
         trades = {}
         for peer, server in peers:
@@ -351,10 +355,10 @@ def rows_of(size, name, rounds, block, peers):
         race(list(trades.values()), bytearray(os.urandom(8) * (size // 8)), rounds, block)
         for peer, trade in trades.items():
             if peer not in (New, Kept):
-                yield compare(f"Python, put and get, {name}", trades[New], trade)
+                yield compare(f"Python, put and get, {name}", trades[New], trade, quick)
         for peer in (Plasma, Vineyard):
             if peer in trades:
-                yield compare(f"Python, put again and get, {name}", trades[Kept], trades[peer])
+                yield compare(f"Python, put again and get, {name}", trades[Kept], trades[peer], quick)
 
 
 def started(stack, peer, skipped):
@@ -383,7 +387,7 @@ def measure(given):
             place(processors, servers)
             if given.quick:
                 size, block, rounds = min(size, 4 << 20), 2, 2
-            yield from rows_of(size, name, rounds, block, peers)
+            yield from rows_of(size, name, rounds, block, peers, given.quick)
             with shmd.Client(daemon.socket) as client:
                 client.delete("bench/kept")
 

@@ -132,8 +132,12 @@ void put_and_get(benchmark::State& state, const Settings& settings, const Shape&
     race.warm_up();
     for (auto _ : state) state.SetIterationTime(race.round());
     for (std::size_t each : memory) settings.report.add(compare(name, race, each));
-    for (std::size_t each : stores) settings.report.add(compare(name, race, each));
-    for (std::size_t each : stores) settings.report.add(compare(again, race, kept, each));
+    auto add_row = [&](Row row) {
+        row.goal = 1;
+        settings.report.add(std::move(row));
+    };
+    for (std::size_t each : stores) add_row(compare(name, race, each));
+    for (std::size_t each : stores) add_row(compare(again, race, kept, each));
     trades.clear();
     ::munmap(&seen, sizeof seen);
 }

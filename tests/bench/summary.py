@@ -28,7 +28,7 @@ PLOT = [
         for size in ("4 KiB", "1 MiB", "64 MiB")
     ),
     *(
-        (f"write and read {size} again in a segment that is there", [
+        (f"write and read {size} again", [
             (f"put again and get, {size}", "Redis", "Redis, set and get"),
             (f"put again and get, {size}", "memcached", "memcached, set and get"),
         ])
@@ -42,7 +42,7 @@ PLOT = [
         ])
         for size in ("4 KiB", "1 MiB")
     ),
-    ("write and read 1 MiB again in a segment that is there, in Python", [
+    ("write and read 1 MiB again, in Python", [
         ("Python, put again and get, 1 MiB", "Plasma", "Arrow Plasma"),
         ("Python, put again and get, 1 MiB", "vineyard", "vineyard"),
     ]),
