@@ -32,6 +32,7 @@
 
 #include "daemon_fixture.hpp"
 #include "placement.hpp"
+#include "records.hpp"
 #include "report.hpp"
 #include "samples.hpp"
 
@@ -40,16 +41,6 @@ namespace {
 
 enum class Waiting { poll, block };
 enum class Way { one_way, there_and_back };
-enum class Content { whole, ends };  // what is written and read of a record
-
-struct Shape {
-    std::size_t bytes;
-    Content content;
-    const char* name;
-    std::uint64_t burst;   // records one way in a block
-    std::uint64_t window;  // so many are not yet read at most; an iceoryx queue has 256 places
-    std::uint64_t trips;   // there and back, in a block
-};
 constexpr Shape shapes[] = {
     {64, Content::whole, "64 B", 20000, 200, 500},
     {std::size_t{4} << 10, Content::whole, "4 KiB", 4000, 200, 300},
@@ -71,59 +62,9 @@ struct Case {
 // In memory of all three processes. What the reader has read is the same for both ways: neither has to say it itself.
 struct Shared {
     alignas(64) std::atomic<std::uint64_t> consumed{0};
-    alignas(64) std::atomic<bool> over{false};
+    alignas(64) std::atomic<bool> over{false};   // the case
+    alignas(64) std::atomic<bool> ended{false};  // all of them
 };
-
-/// Waits without sleeping. The machine may have something else to do: then it steps back.
-class Spin {
-  public:
-    void once() {
-        __builtin_ia32_pause();
-        if (++turns_ % 1000 != 0) return;
-        ::sched_yield();
-        if (turns_ % 1'000'000 == 0 && now_ns() - begin_ > 60'000'000'000) test::fail("the other side is silent");
-    }
-
-  private:
-    std::uint64_t turns_ = 0;
-    std::int64_t begin_ = now_ns();
-};
-
-/// What is written into a record and looked at in it, the same for both.
-class Load {
-  public:
-    explicit Load(const Shape& shape) : shape_(shape), words_(shape.bytes / sizeof(std::uint64_t)) {
-        for (std::size_t i = 0; i < words_.size(); i++) words_[i] = i * 2654435761U + 1;
-        expected_ = sum(words_.data());
-    }
-    [[nodiscard]] std::size_t bytes() const { return shape_.bytes; }
-    void fill(void* to) const {
-        if (shape_.content == Content::whole) {
-            std::memcpy(to, words_.data(), shape_.bytes);
-        } else {
-            auto* words = static_cast<std::uint64_t*>(to);
-            words[0] = words_.front();
-            words[words_.size() - 1] = words_.back();
-        }
-    }
-    void check(const void* from, std::size_t bytes) const {
-        if (bytes != shape_.bytes || sum(static_cast<const std::uint64_t*>(from)) != expected_) test::fail("not what was sent");
-    }
-
-  private:
-    [[nodiscard]] std::uint64_t sum(const std::uint64_t* words) const {
-        if (shape_.content == Content::ends) return words[0] + words[words_.size() - 1];
-        std::uint64_t total = 0;
-        for (std::size_t i = 0; i < words_.size(); i++) total += words[i];
-        return total;
-    }
-
-    Shape shape_;
-    std::vector<std::uint64_t> words_;
-    std::uint64_t expected_ = 0;
-};
-
-enum class Side { parent, child };
 
 /// Two rings. Who may write the segment waits without a system call for each notification.
 class RingLink {
@@ -401,8 +342,8 @@ Options parse(int argc, char** argv) {
     return given;
 }
 
-// Returns the exit status. `starter` names the sockets.
-int measure(const test::Daemon& daemon, Shared& shared, pid_t starter) {
+// Returns the exit status. `starter` names the sockets. Signals each round, so that who waits sees it go on.
+int measure(const test::Daemon& daemon, Shared& shared, pid_t starter, const test::Turns& progress) {
     const std::vector<Case> cases = all_cases();
     // Before this process has a runtime of iceoryx's, which a child could not use.
     test::ChildProcess ring_child([&](test::Turns& turns) {
@@ -443,6 +384,7 @@ int measure(const test::Daemon& daemon, Shared& shared, pid_t starter) {
                 if (ring_first) run_block(each, shared, ring_child, ring, load, into);
                 run_block(each, shared, iceoryx_child, iceoryx, load, into_theirs);
                 if (!ring_first) run_block(each, shared, ring_child, ring, load, into);
+                progress.signal();
             };
             round(true, not_counted, not_counted);
             const int rounds = options.quick ? 2 : each.way == Way::one_way ? 60 : 30;
@@ -479,11 +421,12 @@ TEST_CASE("the ring buffer beside iceoryx") {
     // RouDi ends the processes that have a runtime when it ends, so this one has none.
     const pid_t starter = ::getpid();
     test::ChildProcess measuring([&](test::Turns& turns) -> int {
-        int status = measure(daemon, shared, starter);
+        int status = measure(daemon, shared, starter, turns);
+        shared.ended = true;
         turns.signal();
         std::exit(status);
     });
-    measuring.wait_for_byte();
+    while (!shared.ended) measuring.wait_for_byte();
     measured = measuring.wait() == 0;
 }
 
