@@ -20,8 +20,10 @@ typedef struct shmd_detach_queue {
     unsigned char reserved_1[60];
     uint32_t taken; /* how many of them the daemon has ended */
     unsigned char reserved_2[60];
+    uint32_t watched; /* not 0: the daemon wants to be called at once, for somebody waits to hear of it */
+    unsigned char reserved_3[60];
     uint32_t attachments[SHMD_DETACH_QUEUE_PLACES]; /* number N has place N modulo their number */
-    unsigned char reserved_3[3648];
+    unsigned char reserved_4[3584];
 } shmd_detach_queue;
 
 SHMD_DETACH_QUEUE_STATIC_ASSERT(sizeof(shmd_detach_queue) == SHMD_DETACH_QUEUE_BYTES, "the queue is one page");

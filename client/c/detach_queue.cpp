@@ -27,8 +27,9 @@ bool DetachQueue::put(std::uint32_t attachment) noexcept {
     std::uint32_t taken = std::atomic_ref(page_->taken).load(std::memory_order_acquire);
     if (put_ - taken >= SHMD_DETACH_QUEUE_PLACES) return false;
     std::atomic_ref(page_->attachments[put_ % SHMD_DETACH_QUEUE_PLACES]).store(attachment, std::memory_order_relaxed);
-    std::atomic_ref(page_->put).store(++put_, std::memory_order_release);
-    return true;
+    // The store and the load stay in this order: see the daemon's side.
+    std::atomic_ref(page_->put).store(++put_);
+    return std::atomic_ref(page_->watched).load() == 0;
 }
 
 }  // namespace shmd::client

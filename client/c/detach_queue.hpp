@@ -20,7 +20,7 @@ class DetachQueue {
     DetachQueue& operator=(const DetachQueue&) = delete;
     ~DetachQueue();
 
-    /// False when the daemon has not come to take what is there: then it must be called.
+    /// False when the daemon must be called all the same: it has not come to take what is there, or somebody waits to hear of this.
     bool put(std::uint32_t attachment) noexcept;
 
   private:

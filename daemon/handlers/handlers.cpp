@@ -81,6 +81,7 @@ Outcome Handlers::handle(Client& client, const Call& call) {
     if (!call.body) return call.body.error();
     registry_.catch_up(client.held);
     if (tells_of_many(*call.body)) registry_.catch_up_all();
+    if (std::holds_alternative<Watch>(*call.body)) registry_.expect_watcher();
     if (std::size_t count = attachments_of(*call.body)) make_room_for_attachments(client, count);
     bool streams = is_any_of<List, Watch, ListSegments, system_v::List>(*call.body);
     if (streams && !call.flags.more) return Error{ErrorCode::expected_more};

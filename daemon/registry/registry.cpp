@@ -206,6 +206,7 @@ std::uint32_t Registry::attach(Entry& entry, HeldAttachments& holder, Access acc
     std::uint32_t id = fresh_attachment_id();
     std::int64_t now = now_usec();
     restore(entry, holder, id, access, now, std::move(charge));
+    if (holder.queue_ && !holder.queue_->queue.is_watched() && watchers_.concerns(entry)) holder.queue_->queue.set_watched(true);
     entry.attached_usec = now;
     entry.last_pid = holder.pid();
     if (recorder_) recorder_->attached(*entry.attachments.back());
@@ -287,6 +288,7 @@ bool Registry::detach_all(HeldAttachments& holder, std::size_t at_most) {
 void Registry::add_queue(HeldAttachments& holder, DetachQueue queue, Charge charge) {
     catch_up(holder);
     auto added = std::make_unique<HeldAttachments::Queue>(HeldAttachments::Queue{std::move(queue), std::move(charge)});
+    if (!watchers_.empty()) added->queue.set_watched(true);
     queued_.insert(&holder);
     holder.queue_ = std::move(added);
 }
@@ -322,6 +324,19 @@ bool Registry::catch_up(const Entry& entry) {
     bool ended = false;
     for (std::size_t i = 0; i < count; i++) ended |= catch_up(*holders[i]);
     return ended;
+}
+
+void Registry::expect_watcher() {
+    for (HeldAttachments* holder : queued_) holder->queue_->queue.set_watched(true);
+}
+
+void Registry::look_who_is_watched() {
+    auto is_watched = [this](std::uint32_t id) { return watchers_.concerns(*attachments_.at(id).entry); };
+    for (HeldAttachments* holder : queued_) {
+        DetachQueue& queue = holder->queue_->queue;
+        if (!queue.is_watched() || holder->ids_.size() > most_looked_at) continue;
+        if (watchers_.empty() || std::none_of(holder->ids_.begin(), holder->ids_.end(), is_watched)) queue.set_watched(false);
+    }
 }
 
 bool Registry::catch_up_all() {

@@ -191,6 +191,10 @@ class Registry {
     bool catch_up(const Entry& entry);
     /// Likewise everybody.
     bool catch_up_all();
+    /// Somebody is about to watch: all who have a queue call for each end, until look_who_is_watched() finds that nobody watches
+    /// what they have. That is for calling now and then.
+    void expect_watcher();
+    void look_who_is_watched();
     static constexpr std::size_t most_looked_at = 64;
 
     /// All, or so many. True when there are more; else the holder is done.

@@ -66,11 +66,11 @@ void Watcher::push(const std::shared_ptr<const Happening>& event, std::int64_t b
     if (was_idle) wake_();
 }
 
-// Goes from the longest prefix of the key to shorter ones, and passes over those that the key does not begin with.
-void Watchers::tell(Event event, const Entry& entry) noexcept {
+// Calls found with each who watches such a key and may see the segment. Goes from the longest prefix of the key to shorter
+// ones, and passes over those that the key does not begin with.
+template <typename Found>
+void Watchers::find(const Entry& entry, const Found& found) const {
     if (by_prefix_.empty() || !entry.key) return;
-    std::shared_ptr<const Happening> reply;
-    std::int64_t bytes = 0;
     std::string_view left = *entry.key;
     for (;;) {
         auto place = by_prefix_.upper_bound(left);
@@ -79,22 +79,35 @@ void Watchers::tell(Event event, const Entry& entry) noexcept {
         std::size_t common = common_length(place->first, left);
         if (common == place->first.size()) {
             for (Watcher* watcher : place->second) {
-                if (!check_describe(watcher->peer_, entry.acl)) continue;
-                try {
-                    if (!reply) {
-                        reply = std::make_shared<const Happening>(Happening{{event, entry.describe()}});
-                        bytes = bytes_of(*reply);
-                    }
-                } catch (const std::bad_alloc&) {
-                    // Pushed as null.
-                }
-                watcher->push(reply, bytes);
+                if (check_describe(watcher->peer_, entry.acl)) found(*watcher);
             }
             if (common == 0) return;
             common--;
         }
         left = left.substr(0, common);
     }
+}
+
+void Watchers::tell(Event event, const Entry& entry) noexcept {
+    std::shared_ptr<const Happening> reply;
+    std::int64_t bytes = 0;
+    find(entry, [&](Watcher& watcher) {
+        try {
+            if (!reply) {
+                reply = std::make_shared<const Happening>(Happening{{event, entry.describe()}});
+                bytes = bytes_of(*reply);
+            }
+        } catch (const std::bad_alloc&) {
+            // Pushed as null.
+        }
+        watcher.push(reply, bytes);
+    });
+}
+
+bool Watchers::concerns(const Entry& entry) const {
+    bool any = false;
+    find(entry, [&any](const Watcher&) { any = true; });
+    return any;
 }
 
 }  // namespace shmd

@@ -72,8 +72,14 @@ class Watchers {
     /// for is lost to its watchers, and they are told.
     void tell(Event event, const Entry& entry) noexcept;
 
+    /// True when somebody is told of what happens to this segment.
+    [[nodiscard]] bool concerns(const Entry& entry) const;
+    [[nodiscard]] bool empty() const { return by_prefix_.empty(); }
+
   private:
     friend class Watcher;
+    template <typename Found>
+    void find(const Entry& entry, const Found& found) const;
     std::map<std::string, std::vector<Watcher*>, std::less<>> by_prefix_;
 };
 

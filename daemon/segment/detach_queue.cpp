@@ -27,10 +27,16 @@ Result<DetachQueue::Made> DetachQueue::create() {
 }
 
 DetachQueue::DetachQueue(DetachQueue&& other) noexcept
-    : page_(std::exchange(other.page_, nullptr)), taken_(other.taken_) {}
+    : page_(std::exchange(other.page_, nullptr)), taken_(other.taken_), watched_(other.watched_) {}
 
 DetachQueue::~DetachQueue() {
     if (page_) ::munmap(page_, bytes);
+}
+
+// Who puts something there reads this after that, and whoever takes it reads that after this: one of both sees the other.
+void DetachQueue::set_watched(bool watched) {
+    watched_ = watched;
+    (void)survives_lost_pages([&] { std::atomic_ref(page_->watched).store(watched ? 1 : 0); });
 }
 
 std::vector<std::uint32_t> DetachQueue::take() {

@@ -25,6 +25,10 @@ class DetachQueue {
     /// What has been put there since, at most as much as there are places. May be any numbers.
     [[nodiscard]] std::vector<std::uint32_t> take();
 
+    /// From here on the client calls at once, or does not.
+    void set_watched(bool watched);
+    [[nodiscard]] bool is_watched() const { return watched_; }
+
     /// What it costs.
     static constexpr std::int64_t bytes = SHMD_DETACH_QUEUE_BYTES;
 
@@ -33,6 +37,7 @@ class DetachQueue {
 
     shmd_detach_queue* page_;
     std::uint32_t taken_ = 0;
+    bool watched_ = false;
 };
 
 /// A queue and the client's descriptor of it. The daemon needs none.

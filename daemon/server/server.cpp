@@ -164,6 +164,7 @@ asio::awaitable<void> Server::look_after_memory() {
         asio::error_code ignored;
         co_await memory_timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
         registry_.catch_up_all();
+        registry_.look_who_is_watched();
         lingering_.look();
         // Memory is freed elsewhere and a little later: no more is given up at a time than what is lacking now.
         std::int64_t evicted = 0;

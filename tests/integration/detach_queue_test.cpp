@@ -130,6 +130,32 @@ TEST_CASE("the limit of attachments counts those that last") {
     }
 }
 
+TEST_CASE("who watches hears of ends without asking") {
+    Daemon daemon;
+    Client owner(daemon), reader(daemon);
+    owner.create("watched/key", 4096).close();
+    owner.create("other", 4096).close();
+    warm_up(reader, "other");
+    shmd_watch* watch = nullptr;
+    REQUIRE(shmd_watch_open(owner.get(), "watched/", &watch) == 0);
+    auto next = [&] {
+        const shmd_event* event = nullptr;
+        REQUIRE(shmd_watch_next(watch, -1, &event) == 0);
+        return event->kind;
+    };
+    CHECK(next() == SHMD_EVENT_PRESENT);
+    CHECK(next() == SHMD_EVENT_READY);
+    // Also when it was found meanwhile that nothing of the reader's was watched.
+    for (int i = 0; i < 300; i++) {
+        reader.open("other", SHMD_READ).close();
+        Segment segment = reader.open("watched/key", SHMD_READ);
+        CHECK(next() == SHMD_EVENT_ATTACHED);
+        segment.close();
+        CHECK(next() == SHMD_EVENT_DETACHED);
+    }
+    shmd_watch_close(watch);
+}
+
 TEST_CASE("locks that are held at a close are given back at once") {
     Daemon daemon;
     Client owner(daemon), reader(daemon);
