@@ -93,6 +93,39 @@ def deletion(cell: Cell):
 
 
 @scenario
+def going_on(cell: Cell):
+    """Keys that are opened again, one by one and in one trip, name what they name then; what is open stays what it was."""
+    keys = [cell.key(name) for name in "abcd"]
+    made = [cell.create(cell.writer, key=key, sizeBytes=16) for key in keys]
+    for key, (handle, _) in zip(keys, made):
+        cell.write(cell.writer, handle, 0, key[-1].encode())
+    before = open_many(cell, keys)
+    cell.writer.call("delete", key=keys[0])
+    cell.writer.call("delete", key=keys[1])
+    anew, second = cell.create(cell.writer, key=keys[1], sizeBytes=32)
+    cell.write(cell.writer, anew, 0, b"2")
+    staged, _ = cell.create(cell.writer, key=keys[2], sizeBytes=64, staged=True)
+    cell.write(cell.writer, staged, 0, b"3")
+    third = cell.writer.call("publish", handle=staged, replace=True)["segment"]
+
+    after = open_many(cell, keys)
+    cell.equal("the error of what was deleted", "io.shmd.Segments.NoSuchSegment", after[0].get("error", {}).get("name"))
+    expected = [(1, second["id"], b"2"), (2, third["id"], b"3"), (3, made[3][1]["id"], b"d")]
+    for place, segment_id, content in expected:
+        cell.fields(cell.reader, after[place]["segment"], id=segment_id)
+        cell.content(cell.reader, after[place]["handle"], 0, content, ", opened again with others")
+        handle, segment = cell.open(cell.reader, key=keys[place], access="read")
+        cell.fields(cell.reader, segment, id=segment_id)
+        cell.content(cell.reader, handle, 0, content, ", opened again")
+    for result, content in zip(before, (b"a", b"b", b"c", b"d")):
+        cell.content(cell.reader, result["handle"], 0, content, ", opened before")
+
+
+def open_many(cell, keys):
+    return cell.call(cell.reader, "openMany", keys=keys, access="read")["results"]
+
+
+@scenario
 def attachments(cell: Cell):
     """Each open is one grant; closing ends it, which the others see."""
     key = cell.key()

@@ -37,6 +37,12 @@ def permission(cell: Cell):
     shared, _ = cell.open(reader, key=key, access="write")
     cell.write(reader, shared, 0, b"FOR")
     cell.content(cell.writer, writer, 0, b"FOR some")
+    cell.writer.call("setAttributes", key=key, mode=0o600)
+    cell.refused(reader, *denied, "open", key=key, access="read")
+    results = cell.call(reader, "openMany", keys=[key, key], access="read")["results"]
+    cell.equal("the errors in openMany of what was taken away", 2 * ["org.varlink.service.PermissionDenied"],
+               [each.get("error", {}).get("name") for each in results])
+    cell.content(reader, shared, 0, b"FOR some", ", mapped before it was taken away")
     own, segment = cell.create(reader, key=f"user/{NOBODY[0]}/{cell.prefix}own", sizeBytes=8)
     cell.fields(reader, segment, ownerUid=NOBODY[0])
     cell.write(reader, own, 0, b"own")
