@@ -43,6 +43,19 @@ bool is_plain(const Segment& segment) {
            segment.capacity_bytes <= most_bytes;
 }
 
+// Where to map so much memory, so that huge pages of it, if it has any, are mapped as such and not by 512 page faults
+// each: at a multiple of their size. Nowhere in particular for what is smaller.
+void* place_for(std::size_t bytes) {
+    constexpr std::size_t huge_page = 2 << 20;
+    if (bytes < huge_page || bytes > std::numeric_limits<std::size_t>::max() - huge_page) return nullptr;
+    void* room = ::mmap(nullptr, bytes + huge_page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (room == MAP_FAILED) return nullptr;
+    // Only a hint: should another thread take the room meanwhile, the kernel finds some other.
+    ::munmap(room, bytes + huge_page);
+    auto address = reinterpret_cast<std::uintptr_t>(room);
+    return reinterpret_cast<void*>((address + huge_page - 1) / huge_page * huge_page);
+}
+
 Failure no_descriptor(bool dropped_by_kernel) {
     if (!dropped_by_kernel) return nonsense("the descriptor that it names did not come with it");
     return {EMFILE, "this process may open no more files: close some, or raise its limit"};
@@ -58,7 +71,7 @@ Outcome<Mapping> Mapping::of(const UniqueFd& memory, const Segment& segment, Acc
     }
     auto bytes = static_cast<std::size_t>(*size);
     int protection = access == Access::write ? PROT_READ | PROT_WRITE : PROT_READ;
-    void* data = ::mmap(nullptr, bytes, protection, MAP_SHARED, memory.get(), 0);
+    void* data = ::mmap(place_for(bytes), bytes, protection, MAP_SHARED, memory.get(), 0);
     int error = errno;
     if (data == MAP_FAILED) return Failure{error, "its memory cannot be mapped: " + words_of(error)};
     // Only with this does the kernel map huge pages that are there as huge ones.

@@ -4,7 +4,7 @@ package shmd
 
 import "syscall"
 
-func mmap(length, protection, flags, descriptor uintptr) (uintptr, syscall.Errno) {
-	address, _, number := syscall.Syscall6(syscall.SYS_MMAP2, 0, length, protection, flags, descriptor, 0)
+func mmap(hint, length, protection, flags, descriptor uintptr) (uintptr, syscall.Errno) {
+	address, _, number := syscall.Syscall6(syscall.SYS_MMAP2, hint, length, protection, flags, descriptor, 0)
 	return address, number
 }

@@ -158,6 +158,18 @@ void* reserve(std::uintptr_t address, std::size_t bytes) {
                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 }
 
+// Where the kernel may put so much memory, so that huge pages of it, if it has any, are mapped as such and not by 512
+// page faults each: at a multiple of their size. 0 for what is smaller. Should another thread take the room meanwhile, the
+// kernel finds some other.
+std::uintptr_t place_for(std::size_t bytes) {
+    constexpr std::size_t huge_page = 2 << 20;
+    if (bytes < huge_page || bytes > SIZE_MAX - huge_page) return 0;
+    void* room = ::mmap(nullptr, bytes + huge_page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (room == MAP_FAILED) return 0;
+    ::munmap(room, bytes + huge_page);
+    return (reinterpret_cast<std::uintptr_t>(room) + huge_page - 1) / huge_page * huge_page;
+}
+
 // Whether something is in the part of this range that lies within the address space: the kernel looks for that first.
 bool is_occupied(std::uintptr_t address, std::size_t bytes, std::size_t page) {
     std::size_t within = 0;
@@ -248,7 +260,8 @@ void* at(int id, const void* wish, int flags, std::size_t* size) {
     int protection = PROT_READ | ((flags & SHM_RDONLY) == 0 ? PROT_WRITE : 0) | ((flags & SHM_EXEC) != 0 ? PROT_EXEC : 0);
     std::uint32_t replaced = 0;
     while (place.replace && make_room(place.address, bytes, replaced)) end_attachment(replaced);
-    void* data = ::mmap(reinterpret_cast<void*>(place.address), bytes, protection,
+    const std::uintptr_t address = place.fixed ? place.address : place_for(bytes);
+    void* data = ::mmap(reinterpret_cast<void*>(address), bytes, protection,
                         MAP_SHARED | (place.fixed ? MAP_FIXED : 0), fd, 0);
     int error = errno;
     keep_descriptor(granted.memory);

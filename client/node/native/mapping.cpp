@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <string>
 #include <system_error>
@@ -38,12 +39,26 @@ Flags flags_of(Protection protection) {
     throw failure;
 }
 
+// Where to map so much memory, so that huge pages of it, if it has any, are mapped as such and not by 512 page faults
+// each: at a multiple of their size. Nowhere in particular for what is smaller.
+void* place_for(std::size_t size) {
+    constexpr std::size_t huge_page = 2 << 20;
+    if (size < huge_page || size > SIZE_MAX - huge_page) return nullptr;
+    void* room = ::mmap(nullptr, size + huge_page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (room == MAP_FAILED) return nullptr;
+    // Only a hint: should another thread take the room meanwhile, the kernel finds some other.
+    ::munmap(room, size + huge_page);
+    auto address = reinterpret_cast<std::uintptr_t>(room);
+    return reinterpret_cast<void*>((address + huge_page - 1) / huge_page * huge_page);
+}
+
 // Maps what the arguments say, at this address if it is given.
 void* map(const Napi::CallbackInfo& info, void* address, std::size_t size) {
     auto* descriptor = Descriptor::Unwrap(info[0].As<Napi::Object>());
     Flags flags = flags_of(static_cast<Protection>(info[2].As<Napi::Number>().Int32Value()));
     int fixed = address ? MAP_FIXED : 0;
-    void* data = ::mmap(address, size, flags.protection, flags.mapping | fixed, descriptor->fd(), 0);
+    void* place = address ? address : place_for(size);
+    void* data = ::mmap(place, size, flags.protection, flags.mapping | fixed, descriptor->fd(), 0);
     if (data == MAP_FAILED) fail(info.Env(), errno);
     // Only with this does the kernel map huge pages that are there as huge ones.
     if (info[3].ToBoolean()) (void)::madvise(data, size, MADV_HUGEPAGE);

@@ -1,11 +1,12 @@
 //! The memory of a segment in this process. Checks what the daemon passed before anybody touches it.
 
+use std::ffi::c_void;
 use std::os::unix::io::BorrowedFd;
 use std::ptr::{null_mut, NonNull};
 
 use rustix::fs::{fcntl_get_seals, fcntl_getfl, fstat, FileType, OFlags, SealFlags};
 use rustix::io::Errno;
-use rustix::mm::{madvise, mmap, munmap, Advice, MapFlags, ProtFlags};
+use rustix::mm::{madvise, mmap, mmap_anonymous, munmap, Advice, MapFlags, ProtFlags};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::frame::io_error;
@@ -13,6 +14,7 @@ use crate::info::{Access, HugePages, Info};
 
 /// Bytes of a sync area.
 const SYNC_BYTES: usize = 4096;
+const HUGE_PAGE: usize = 2 << 20;
 
 /// Owns a mapping of a segment's whole capacity, or of its sync area.
 pub(crate) struct Mapping {
@@ -54,8 +56,8 @@ impl Mapping {
 
     fn shared(memory: BorrowedFd<'_>, length: usize, writable: bool) -> Result<Self> {
         let protection = if writable { ProtFlags::READ | ProtFlags::WRITE } else { ProtFlags::READ };
-        // SAFETY: a new mapping at a place that the kernel chooses takes nobody's memory.
-        let data = unsafe { mmap(null_mut(), length, protection, MapFlags::SHARED, memory, 0) };
+        // SAFETY: a new mapping at a place that the kernel chooses, whatever the hint, takes nobody's memory.
+        let data = unsafe { mmap(place_for(length), length, protection, MapFlags::SHARED, memory, 0) };
         let data = data.map_err(|error| match error {
             Errno::NOMEM => ErrorKind::OutOfMemory { size_bytes: length as u64 },
             _ => ErrorKind::System(io_error(error)),
@@ -72,6 +74,19 @@ impl Drop for Mapping {
         // SAFETY: our mapping. References into it borrow the segment that owns this; raw pointers are their user's matter.
         let _ = unsafe { munmap(self.data.as_ptr().cast(), self.length) };
     }
+}
+
+/// A hint where to map so much memory, so that huge pages of it, if it has any, are mapped as such and not by 512 page
+/// faults each: at a multiple of their size. Null, anywhere, for what is smaller. Should another thread take the room
+/// meanwhile, the kernel finds some other.
+fn place_for(length: usize) -> *mut c_void {
+    let Some(enough) = length.checked_add(HUGE_PAGE).filter(|_| length >= HUGE_PAGE) else { return null_mut() };
+    let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+    // SAFETY: a new mapping at a place that the kernel chooses takes nobody's memory.
+    let Ok(room) = (unsafe { mmap_anonymous(null_mut(), enough, ProtFlags::empty(), flags) }) else { return null_mut() };
+    // SAFETY: just made, and nobody has its address.
+    let _ = unsafe { munmap(room, enough) };
+    ((room as usize + HUGE_PAGE - 1) & !(HUGE_PAGE - 1)) as *mut c_void
 }
 
 /// How large the memory is, and stays: touching what is not there is a SIGBUS.
