@@ -14,10 +14,16 @@
 #include <limits>
 #include <string>
 
+#include "huge_extents.hpp"
+
 namespace shmd {
 namespace {
 
-constexpr std::int64_t step_bytes = 32 << 20;
+constexpr std::int64_t usual_step_bytes = 32 << 20;
+// Each step waits for every processor for a moment.
+constexpr std::int64_t huge_step_bytes = 64 << 20;
+// Below this much that wait would be most of it.
+constexpr std::int64_t huge_bytes = 8 << 20;
 
 Error refusal(int error, std::int64_t size) {
     return error == EMFILE || error == ENFILE ? Memory::no_descriptors() : Error::out_of_memory(size);
@@ -30,12 +36,10 @@ std::string memfd_name(std::string_view name) {
 
 int populate(int fd, std::int64_t offset, std::int64_t length, bool huge) {
     auto bytes = static_cast<std::size_t>(length);
-    void* address = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
-    if (address == MAP_FAILED) return errno;
-    if (huge) (void)::madvise(address, bytes, MADV_HUGEPAGE);
-    int error = ::madvise(address, bytes, MADV_POPULATE_WRITE) == 0 ? 0 : errno;
-    ::munmap(address, bytes);
-    return error;
+    AlignedMapping mapping(fd, offset, length);
+    if (!mapping) return errno;
+    if (huge) (void)::madvise(mapping.data(), bytes, MADV_HUGEPAGE);
+    return ::madvise(mapping.data(), bytes, MADV_POPULATE_WRITE) == 0 ? 0 : errno;
 }
 
 unsigned memfd_flags(HugePages kind) {
@@ -168,17 +172,27 @@ Result<void> MemoryWork::finish() {
     return {};
 }
 
-Reservation::Reservation(const Memory& memory, Reserve how, std::int64_t from, std::int64_t to)
-    : MemoryWork(memory, from, how == Reserve::lazy ? from : to), how_(how) {}
+Reservation::Reservation(const Memory& memory, Reserve how, std::int64_t from, std::int64_t to, PageSize pages)
+    : MemoryWork(memory, from, how == Reserve::lazy ? from : to), how_(how) {
+    const Placement& placement = memory.placement();
+    bool is_usual = placement.huge_pages == HugePages::none && placement.numa_nodes.empty();
+    makes_huge_ = pages == PageSize::any && is_usual && goal() >= huge_bytes;
+}
 
 Result<void> Reservation::step() {
     if (done()) return {};
+    std::int64_t step_bytes = makes_huge_ ? huge_step_bytes : usual_step_bytes;
     std::int64_t length = std::min(step_bytes, to_ - at_);
     const Placement& placement = memory_.placement();
     // The kernel would kill some process rather than refuse: ask first, and leave a step's worth to the others.
     if (goal() > quick_bytes && !placement.is_pooled() &&
         available_memory(placement.numa_nodes) < length + step_bytes) {
         return Error::out_of_memory(goal());
+    }
+    // What it does not reserve is reserved below.
+    if (makes_huge_) {
+        int failed = HugeExtents::make(memory_.fd_.get(), at_, at_ + length);
+        makes_huge_ = failed == 0 || failed == EAGAIN;
     }
     int error = 0;
     bool transparent = placement.huge_pages == HugePages::transparent;
@@ -201,7 +215,7 @@ Result<void> Reservation::step() {
 
 Result<void> Trim::step() {
     if (done()) return {};
-    std::int64_t length = std::min(8 * step_bytes, to_ - at_);
+    std::int64_t length = std::min(8 * usual_step_bytes, to_ - at_);
     if (::fallocate(memory_.fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at_, length) != 0) {
         if (errno == EINTR) return {};
         return errno == EPERM ? Error{ErrorCode::segment_sealed} : Error::out_of_memory(goal());

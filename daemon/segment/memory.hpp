@@ -103,14 +103,21 @@ class MemoryWork {
     std::int64_t from_, to_, at_;
 };
 
+/// Which pages memory may be of that was not asked to be of any.
+enum class PageSize {
+    any,    // what is large of huge ones, as far as the kernel gives them: made, and first written, many times as fast
+    usual,
+};
+
 /// Reserves the bytes [from, to). Refuses with OutOfMemory and PlacementUnavailable.
 class Reservation : public MemoryWork {
   public:
-    Reservation(const Memory& memory, Reserve how, std::int64_t from, std::int64_t to);
+    Reservation(const Memory& memory, Reserve how, std::int64_t from, std::int64_t to, PageSize pages = PageSize::any);
     Result<void> step() override;
 
   private:
     Reserve how_;
+    bool makes_huge_;  // as long as the kernel does
 };
 
 /// Gives the bytes [from, to) back: they are zeros then. Refuses with SegmentSealed.

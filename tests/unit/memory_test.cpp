@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <string>
 #include <vector>
@@ -95,6 +96,25 @@ TEST_CASE("a reservation reserves everything, in steps, and a lazy one nothing")
     REQUIRE(memory);
     CHECK(Reservation(*memory, Reserve::lazy, 0, size).done());
     CHECK(reserved_bytes(*memory) == 0);
+}
+
+TEST_CASE("a large reservation takes no more than asked for, keeps what was there, and is zeros otherwise") {
+    constexpr std::int64_t begin = (3 << 20) + 5000, end = (27 << 20) + 5000, capacity = 40 << 20;
+    for (PageSize pages : {PageSize::any, PageSize::usual}) {
+        auto memory = Memory::create("test", capacity);
+        REQUIRE(memory);
+        auto fd = memory->grant(Access::write);
+        REQUIRE(::pwrite(fd->get(), "before", 6, begin - 6) == 6);
+        REQUIRE(::pwrite(fd->get(), "inside", 6, 10 << 20) == 6);
+        REQUIRE(Reservation(*memory, Reserve::allocate, begin, end, pages).finish());
+        constexpr std::int64_t page = 4096;
+        CHECK(reserved_bytes(*memory) == (end + page - 1) / page * page - (begin - 6) / page * page);
+        std::string content(capacity, 'x');
+        REQUIRE(::pread(fd->get(), content.data(), capacity, 0) == capacity);
+        CHECK(content.substr(begin - 6, 6) == "before");
+        CHECK(content.substr(10 << 20, 6) == "inside");
+        CHECK(static_cast<std::int64_t>(std::count(content.begin(), content.end(), '\0')) == capacity - 12);
+    }
 }
 
 TEST_CASE("without descriptors the refusal names them and their limit") {
