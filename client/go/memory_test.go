@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"shmd"
 	"shmd/internal/daemontest"
@@ -51,6 +52,17 @@ func TestWhatOneWritesAnotherReads(t *testing.T) {
 	}
 	if &read.Bytes()[0] != &read.Bytes()[0] {
 		t.Fatal("Bytes is a copy")
+	}
+}
+
+func TestLargeMemoryIsMappedWhereHugePagesFit(t *testing.T) {
+	const hugePage = 2 << 20
+	client := dial(t)
+	for i := 0; i < 4; i++ {
+		segment := create(t, client, shmd.Key(fmt.Sprintf("go/memory/large/%d", i)), hugePage+4096, nil)
+		if address := uintptr(unsafe.Pointer(&segment.Bytes()[0])); address%hugePage != 0 {
+			t.Errorf("mapped at %#x", address)
+		}
 	}
 }
 

@@ -29,6 +29,19 @@ fn nothing_is_reached_beyond_the_size() {
 }
 
 #[test]
+fn large_memory_is_mapped_where_huge_pages_fit() {
+    const HUGE_PAGE: usize = 2 << 20;
+    let manager = Manager::start_without_store();
+    let client = manager.client();
+    let mut segments = Vec::new();
+    for name in ["a", "b", "c", "d"] {
+        let segment = client.create(name, HUGE_PAGE as u64 + 4096).unwrap();
+        assert_eq!(segment.as_ptr() as usize % HUGE_PAGE, 0);
+        segments.push(segment);
+    }
+}
+
+#[test]
 fn atomics_are_shared_and_aligned_and_within_the_size() {
     let manager = Manager::start_without_store();
     let client = manager.client();
