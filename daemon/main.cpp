@@ -63,7 +63,8 @@ std::vector<shmd::Listener> make_listeners(const shmd::Config& config) {
 }
 
 shmd::Settings settings_of(const shmd::Config& config) {
-    return {config.limits, config.policy, config.message_timeout, config.log_level};
+    return {config.limits, config.policy, config.message_timeout, config.log_level,
+            config.huge_pages ? shmd::PageSize::any : shmd::PageSize::usual, config.ready_bytes};
 }
 
 void serve(const Options& options) {

@@ -323,6 +323,7 @@ struct Status {
     std::int64_t segments_limit = 0, bytes_limit = 0, attachments_limit = 0, connections_limit = 0;
     bool draining = false;
     bool survives_restart = false;
+    std::int64_t ready_bytes = 0;
     bool operator==(const Status&) const = default;
 };
 struct Usage {

@@ -113,6 +113,7 @@ struct EncodeReply {
         out.add("connectionsLimit", status.connections_limit);
         out.add("draining", status.draining);
         out.add("survivesRestart", status.survives_restart);
+        out.add("readyBytes", status.ready_bytes);
     }
     void operator()(const Resumed& reply) const { json::append(out.begin("attachments"), reply.attachments); }
     void operator()(const PageReply& reply) const { out.add("fileDescriptor", reply.file_descriptor); }
@@ -198,6 +199,7 @@ bool decode(const Json& parameters, Status& out) {
                 .require("connectionsLimit", out.connections_limit)
                 .require("draining", out.draining)
                 .require("survivesRestart", out.survives_restart)
+                .require("readyBytes", out.ready_bytes)
                 .bad_field();
 }
 

@@ -210,6 +210,7 @@ std::string status_view(const std::string& reply) {
         {"started", local_time(number(status, "startedUsec"), true)},
         {"segments", of_limit(status, "segments", plain)},
         {"memory", of_limit(status, "bytes", format_size)},
+        {"made ahead", format_size(number(status, "readyBytes"))},
         {"attachments", of_limit(status, "attachments", plain)},
         {"connections", of_limit(status, "connections", plain)},
         {"draining", yes_or_no(flag(status, "draining"))},

@@ -108,6 +108,12 @@ bool read_size(const Json& value, std::int64_t& out) {
     return true;
 }
 
+bool read_flag(const Json& value, bool& out) {
+    if (!value.is_boolean()) return false;
+    out = value.get<bool>();
+    return true;
+}
+
 bool read_level(const Json& value, std::string& out) {
     constexpr std::string_view levels[] = {"trace", "debug", "info", "warning", "error", "critical", "off"};
     return read_text(value, out) && std::find(std::begin(levels), std::end(levels), out) != std::end(levels);
@@ -340,6 +346,7 @@ Config default_config(std::int64_t memory_bytes, std::int64_t descriptors) {
     amount(total, Resource::unread_fds) = std::max<std::int64_t>(descriptors * 3 / 4, 1024);
     amount(per_uid, Resource::unread_fds) =
         std::max(amount(total, Resource::unread_fds) / 8, amount(per_uid, Resource::connections) + 512);
+    config.ready_bytes = std::min<std::int64_t>(memory_bytes / 16, std::int64_t{1} << 30);
     return config;
 }
 
@@ -356,6 +363,11 @@ Config read_config(const std::string& path, Config config) {
                 [&](const Json& value) { return read_level(value, config.log_level); })
         .member("messageTimeoutSec", "a whole number of seconds from 1 to 86400",
                 [&](const Json& value) { return read_count(value, timeout, 86'400); })
+        .member("hugePages", "true or false", [&](const Json& value) { return read_flag(value, config.huge_pages); })
+        .member("readyBytes", "a size from 0, such as 0 or \"1G\"",
+                [&](const Json& value) {
+                    return value == 0 ? (config.ready_bytes = 0, true) : read_size(value, config.ready_bytes);
+                })
         .member("policy", "an object", [&](const Json& value) { return read_policy(file, value, config.policy); })
         .member("limits", "an object", [&](const Json& value) { return read_limits(file, value, config.limits); });
     section.read(file.content);

@@ -16,6 +16,8 @@ struct Config {
     std::string control_group = "shmd-admin";
     std::string log_level = "info";
     std::chrono::seconds message_timeout{30};
+    bool huge_pages = true;  // for what is large, unasked
+    std::int64_t ready_bytes = 0;  // made ahead; 0: none
     Limits limits;
     KeyPolicy policy;
 };

@@ -77,6 +77,7 @@ Outcome Handlers::act(Client&, const GetStatus&) {
     status.attachments_limit = limit_of(Resource::attachments);
     status.connections_limit = limit_of(Resource::connections);
     status.draining = draining_;
+    status.ready_bytes = ready_.bytes();
     status.survives_restart = recorder_ != nullptr;
     return Answer{std::move(status)};
 }

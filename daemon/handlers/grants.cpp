@@ -11,6 +11,7 @@
 #include "handlers.hpp"
 #include "key.hpp"
 #include "limits.hpp"
+#include "spare_memory.hpp"
 
 namespace shmd {
 namespace {
@@ -104,6 +105,8 @@ Outcome Handlers::go_on(Client& client, std::unique_ptr<Creation> creation) {
         NewSegment& segment = creation->segments[creation->prepared++];
         bool grants = !creation->get;
         if (auto done = prepare(client, segment, grants); !done) return std::move(done).error();
+        // What was ready is large: should nothing come of it, it is not freed here.
+        all_reserved = all_reserved && !segment.was_ready;
         if (!segment.reservation || segment.reservation->done()) continue;
         bool is_quick = segment.reservation->goal() <= MemoryWork::quick_bytes;
         all_reserved = all_reserved && is_quick;
@@ -139,12 +142,18 @@ Result<void> Handlers::prepare(Client& client, NewSegment& segment, bool grants)
     auto staged_charge = quota_.charge(client.peer.uid, Resource::staged_bytes, call.staged == true ? bytes : 0);
     if (!staged_charge) return std::move(staged_charge).error();
     bool reserves = call.reserve != Reserve::lazy && !placement->is_pooled();
-    if (reserves && call.size_bytes > MemoryWork::quick_bytes) {
-        evict_for(call.size_bytes - available_memory());
-    }
+    auto ready = reserves ? take_ready(call, *placement) : std::nullopt;
+    if (reserves) make_room_for(call.size_bytes - (ready ? ready->bytes : 0));
     UniqueFd blank;
-    if (recorder_) {
+    if (ready) {
+        segment.was_ready = true;
+        segment.kept = std::move(ready->kept);
+        blank = std::move(*ready->memory).take_file();
+    } else if (recorder_) {
         auto place = recorder_->take_place(!placement->is_pooled());
+        // What is ready for nobody yet has places, too.
+        bool more = !place && operations_.give_back_ready && operations_.give_back_ready() > 0;
+        if (more) place = recorder_->take_place(!placement->is_pooled());
         if (!place) return Error::quota_exceeded("segments", static_cast<std::int64_t>(recorder_->capacity()));
         segment.kept = std::move(place->kept);
         blank = std::move(place->blank);
@@ -160,7 +169,8 @@ Result<void> Handlers::prepare(Client& client, NewSegment& segment, bool grants)
 
     if (!call.key && call.staged != true) segment.call.key = fresh_key();
     segment.memory = std::make_shared<Memory>(*std::move(memory));
-    segment.reservation.emplace(*segment.memory, call.reserve.value_or(Reserve::allocate), 0, call.size_bytes);
+    segment.reservation.emplace(*segment.memory, call.reserve.value_or(Reserve::allocate), ready ? ready->bytes : 0,
+                                call.size_bytes, page_size_);
     segment.segment_charge = *std::move(segment_charge);
     segment.bytes_charge = *std::move(bytes_charge);
     segment.staged_charge = *std::move(staged_charge);
@@ -183,6 +193,19 @@ Result<void> Handlers::keep(Creation& creation, const std::function<void()>& don
         ++*left;
     }
     return {};
+}
+
+std::optional<ReadyMemory::Ready> Handlers::take_ready(const Create& call, const Placement& placement) {
+    if (placement.huge_pages != HugePages::none || !placement.numa_nodes.empty()) return std::nullopt;
+    return ready_.take(call.size_bytes, boot_usec());
+}
+
+// What is ready for nobody yet goes before anything is evicted or refused.
+void Handlers::make_room_for(std::int64_t bytes) {
+    if (bytes <= MemoryWork::quick_bytes) return;
+    std::int64_t available = available_memory();
+    if (available < bytes + low_memory_bytes() && operations_.give_back_ready) available += operations_.give_back_ready();
+    evict_for(bytes - available);
 }
 
 // By what was given up, not by what the machine has then: memory is freed elsewhere, and a little later.

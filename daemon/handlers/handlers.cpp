@@ -304,7 +304,8 @@ Outcome Handlers::act(Client& client, const Resize& call) {
         // Told at once: nobody may read what is being zeroed as content.
         registry_.resize(entry, call.size_bytes);
     } else {
-        resizing->work = std::make_unique<Reservation>(*entry.memory, entry.reserve, entry.size_bytes, call.size_bytes);
+        resizing->work = std::make_unique<Reservation>(*entry.memory, entry.reserve, entry.size_bytes, call.size_bytes,
+                                                       page_size_);
     }
     resizing->exclusive = std::make_shared<char>();
     entry.resizing = resizing->exclusive;

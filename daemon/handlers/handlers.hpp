@@ -15,6 +15,7 @@
 #include "orphans.hpp"
 #include "policy.hpp"
 #include "quota.hpp"
+#include "ready_memory.hpp"
 #include "registry.hpp"
 
 namespace shmd {
@@ -41,6 +42,8 @@ struct Operations {
     std::function<void(const std::string& level)> set_log_level{};
     /// Gives back what deleted segments hold and nobody has any more; true when that was something.
     std::function<bool()> reclaim{};
+    /// Gives all memory back that is ready for nobody yet; how many bytes that is.
+    std::function<std::int64_t()> give_back_ready{};
 };
 
 /// An answer with the descriptors that go with it.
@@ -55,6 +58,7 @@ struct NewSegment {
     std::shared_ptr<Memory> memory{};  // null: one with this key is there already
     UniqueFd fd{};                     // of the grant of what is new
     std::optional<Reservation> reservation{};
+    bool was_ready = false;  // some of it was made ahead
     Kept kept{};
     Charge segment_charge{};
     Charge bytes_charge{};
@@ -164,8 +168,17 @@ class Handlers {
 
     void set_operations(Operations operations) { operations_ = std::move(operations); }
     void set_policy(KeyPolicy policy) { policy_ = std::move(policy); }
+    void set_page_size(PageSize pages) {
+        page_size_ = pages;
+        ready_.set_page_size(pages);
+    }
     /// Null: segments end with this process.
-    void keep_with(Recorder* recorder) { recorder_ = recorder; }
+    void keep_with(Recorder* recorder) {
+        recorder_ = recorder;
+        ready_.keep_with(recorder);
+    }
+    /// What new segments are made of, if there is some.
+    ReadyMemory& ready_memory() { return ready_; }
     /// The attachments of processes that have not come back since an earlier daemon.
     Orphans& orphans() { return orphans_; }
     /// For a new Client: a number that none before had, in this daemon or an earlier one.
@@ -243,6 +256,8 @@ class Handlers {
     void make_room_for_attachments(const Client& client, std::size_t count);
     Result<Charge> charge_or_evict(std::uint32_t uid, Resource resource, std::int64_t amount);
     void evict_for(std::int64_t bytes);
+    std::optional<ReadyMemory::Ready> take_ready(const Create& call, const Placement& placement);
+    void make_room_for(std::int64_t bytes);
     std::optional<Error> check_lifetime(Client& client, const Entry* entry, std::optional<Lifetime> lifetime);
     [[nodiscard]] bool can_record(std::size_t segment_bytes, std::size_t attachments);
 
@@ -251,8 +266,10 @@ class Handlers {
     std::int64_t started_usec_;
     std::int64_t machine_bytes_;
     KeyPolicy policy_;
+    PageSize page_size_ = PageSize::any;
     Operations operations_;
     Recorder* recorder_ = nullptr;
+    ReadyMemory ready_;
     Orphans orphans_;
     std::uint64_t next_connection_;
     bool draining_ = false;

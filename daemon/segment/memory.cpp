@@ -88,6 +88,16 @@ Result<Memory> Memory::create(std::string_view name, std::int64_t size, MemoryOp
     return Memory(std::move(blank), size, std::move(placement));
 }
 
+Result<Memory> Memory::ahead(std::int64_t size, UniqueFd blank) {
+    if (!blank) {
+        auto made = Memory::blank();
+        if (!made) return std::move(made).error();
+        blank = *std::move(made);
+    }
+    if (::ftruncate(blank.get(), size) != 0) return refusal(errno, size);
+    return Memory(std::move(blank), size, {});
+}
+
 Result<UniqueFd> Memory::blank() {
     return make_file("shmd", HugePages::none, 0);
 }

@@ -22,8 +22,14 @@ class Memory {
   public:
     /// Makes `size` bytes (at least 1) of zeros, of which none is reserved yet. The name shows in /proc/PID/maps.
     /// The inode is made 0600, so that only this daemon's user can re-open a grant with more than it was granted.
-    /// blank: what to make it of, with another name then; not for pooled huge pages.
+    /// blank: what to make it of, with another name then; not for pooled huge pages. It may be smaller and have pages.
     static Result<Memory> create(std::string_view name, std::int64_t size, MemoryOptions options = {}, UniqueFd blank = {});
+
+    /// Makes `size` bytes as create() does, of such a file if there is one, but without seals: for create() to make a
+    /// segment of later. Nobody may be granted it before that.
+    static Result<Memory> ahead(std::int64_t size, UniqueFd blank = {});
+    /// Its file, for create().
+    [[nodiscard]] UniqueFd take_file() && { return std::move(fd_); }
 
     /// A file of no bytes, of which create() can make memory.
     static Result<UniqueFd> blank();

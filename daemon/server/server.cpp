@@ -16,6 +16,7 @@
 #include "log.hpp"
 #include "peer_credentials.hpp"
 #include "size_text.hpp"
+#include "spare_memory.hpp"
 
 namespace shmd {
 namespace {
@@ -28,12 +29,6 @@ constexpr int streams_a_round = 4;
 constexpr int calls_a_round = 16;
 // Without descriptors nobody can be accepted; closing connections give some back.
 constexpr auto no_descriptors_pause = std::chrono::milliseconds(100);
-
-// Below this much free memory the evictable goes: a sixteenth of the machine's.
-std::int64_t low_memory_bytes() {
-    static const std::int64_t bytes = std::int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE) / 16;
-    return bytes;
-}
 
 void rethrow(std::exception_ptr failure) {
     if (failure) std::rethrow_exception(failure);
@@ -55,6 +50,7 @@ Server::Server(const ServerOptions& options)
       hangup_(loop_, SIGHUP),
       stall_timer_(loop_),
       memory_timer_(loop_),
+      ready_timer_(loop_),
       leases_(loop_, registry_),
       service_manager_(loop_, quota_) {
     apply(options.settings);
@@ -62,7 +58,8 @@ Server::Server(const ServerOptions& options)
     (void)registry_.change_page();
     handlers_.set_operations({[this](std::int32_t pid) { return disconnect(pid); }, [this] { return reload(); },
                               set_log_level,
-                              [this] { return lingering_.look(); }});
+                              [this] { return lingering_.look(); },
+                              [this] { return give_back(handlers_.ready_memory().give_back()); }});
 }
 
 Server::Keeping::Keeping(std::size_t capacity, asio::io_context& loop, Registry& registry)
@@ -111,6 +108,8 @@ void Server::apply(const Settings& settings) {
     }
     quota_.set_limits(limits);
     handlers_.set_policy(settings.policy);
+    handlers_.set_page_size(settings.page_size);
+    handlers_.ready_memory().set_limit(settings.ready_bytes);
     set_log_level(settings.log_level);
 }
 
@@ -182,6 +181,44 @@ asio::awaitable<void> Server::look_after_memory() {
     }
 }
 
+std::int64_t Server::give_back(std::vector<std::shared_ptr<Memory>> memories) {
+    std::int64_t bytes = 0;
+    for (auto& memory : memories) {
+        bytes += memory->size();
+        workers_.discard(std::move(memory));
+    }
+    return bytes;
+}
+
+// Some time after it was asked for: who has just got some is to have the processors first.
+asio::awaitable<void> Server::make_ready_memory() {
+    constexpr auto pause = std::chrono::seconds(1);
+    ReadyMemory& ready = handlers_.ready_memory();
+    while (!stopping_) {
+        ready_timer_.expires_after(pause);
+        asio::error_code ignored;
+        co_await ready_timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+        give_back(ready.surplus(boot_usec()));
+        if (ready.bytes() > 0 && spare_.bytes(boot_usec()) == 0) give_back(ready.give_back());
+        std::unique_ptr<ReadyMemory::Making> making;
+        while (!stopping_ && (making = ready.begin(boot_usec()))) {
+            Result<void> stepped;
+            while (stepped && !stopping_ && !making->reservation->done() && ready.wants(*making, boot_usec())) {
+                if (spare_.bytes(boot_usec()) < making->ready.bytes) stepped = Error::out_of_memory(0);
+                if (stepped) stepped = co_await workers_.step_ahead(*making->reservation);
+            }
+            if (making->reservation->done()) {
+                ready.add(std::move(making));
+                continue;
+            }
+            workers_.discard(std::move(making->ready.memory));
+            making.reset();
+            // Until somebody asks again.
+            if (!stepped) give_back(ready.give_back());
+        }
+    }
+}
+
 void Server::run(std::vector<Listener> listeners) {
     signals_.async_wait([this](asio::error_code error, int signal) {
         if (!error) stop(signal);
@@ -194,6 +231,7 @@ void Server::run(std::vector<Listener> listeners) {
     }
     asio::co_spawn(loop_, watch_stalled(), rethrow);
     asio::co_spawn(loop_, look_after_memory(), rethrow);
+    asio::co_spawn(loop_, make_ready_memory(), rethrow);
     await_hangup();
     leases_.start();
     if (!keeping_) log(LogLevel::info, "segments end with this process: no service manager keeps them");
@@ -207,12 +245,15 @@ void Server::stop(int signal) {
     log(LogLevel::info, std::string(::strsignal(signal)) + " received, stopping with " +
                             std::to_string(registry_.size()) + " segments");
     service_manager_.stopping();
+    // The service manager would go on holding it.
+    for (const auto& memory : handlers_.ready_memory().give_back()) memory->drop_pages();
     if (keeping_) keeping_->recorder.close();
     // Everything that waits is told to end; the loop returns when the last has.
     for (auto& acceptor : acceptors_) acceptor->close();
     stopping_ = true;
     stall_timer_.cancel();
     memory_timer_.cancel();
+    ready_timer_.cancel();
     asio::error_code ignored;
     hangup_.cancel(ignored);
     leases_.stop();

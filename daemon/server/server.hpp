@@ -25,6 +25,7 @@
 #include "restoration.hpp"
 #include "service_manager.hpp"
 #include "session.hpp"
+#include "spare_memory.hpp"
 #include "workers.hpp"
 
 namespace shmd {
@@ -36,6 +37,8 @@ struct Settings {
     /// How long a message may take from its first byte to its last.
     std::chrono::seconds message_timeout{30};
     std::string log_level = "info";
+    PageSize page_size = PageSize::any;
+    std::int64_t ready_bytes = 0;
 };
 
 struct ServerOptions {
@@ -74,6 +77,8 @@ class Server {
     void await_hangup();
     void take(Remains remains);
     asio::awaitable<void> look_after_memory();
+    asio::awaitable<void> make_ready_memory();
+    std::int64_t give_back(std::vector<std::shared_ptr<Memory>> memories);
     void stop(int signal);
 
     ServerOptions options_;
@@ -100,6 +105,8 @@ class Server {
     asio::signal_set hangup_;
     asio::steady_timer stall_timer_;
     asio::steady_timer memory_timer_;
+    asio::steady_timer ready_timer_;
+    SpareMemory spare_;
     LeaseTimer leases_;
     ServiceManager service_manager_;
     bool stopping_ = false;

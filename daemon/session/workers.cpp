@@ -11,6 +11,8 @@ namespace shmd {
 namespace {
 
 constexpr int low_priority = 10;
+// Not SCHED_IDLE: a thread that hardly ever runs may stop while it holds what the event loop needs (the kernel's mmap_lock).
+constexpr int lowest_priority = 15;
 constexpr std::int64_t large_bytes = 32 << 20;
 
 asio::awaitable<Result<void>> take_step(MemoryWork& work) {
@@ -25,16 +27,17 @@ asio::awaitable<std::optional<std::variant<Call, Violation>>> take_in(std::strin
 
 Workers::Workers() {
     // Linux: the priority of a thread, by its thread id.
-    auto step_back = [] { ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), low_priority); };
-    asio::post(large_, step_back);
-    asio::post(small_, step_back);
+    auto step_back = [](int priority) {
+        return [priority] { ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), priority); };
+    };
+    asio::post(large_, step_back(low_priority));
+    asio::post(small_, step_back(low_priority));
+    asio::post(ahead_, step_back(lowest_priority));
 }
 
 Workers::~Workers() {
-    large_.stop();
-    small_.stop();
-    large_.join();
-    small_.join();
+    for (asio::thread_pool* pool : {&large_, &small_, &ahead_}) pool->stop();
+    for (asio::thread_pool* pool : {&large_, &small_, &ahead_}) pool->join();
 }
 
 asio::awaitable<Result<void>> Workers::step(MemoryWork& work) {
@@ -45,6 +48,10 @@ asio::awaitable<Result<void>> Workers::step(MemoryWork& work) {
 asio::awaitable<std::optional<std::variant<Call, Violation>>> Workers::decode(std::string_view message,
                                                                               Endpoint endpoint) {
     return asio::co_spawn(small_, take_in(message, endpoint), asio::use_awaitable);
+}
+
+asio::awaitable<Result<void>> Workers::step_ahead(MemoryWork& work) {
+    return asio::co_spawn(ahead_, take_step(work), asio::use_awaitable);
 }
 
 void Workers::release(std::shared_ptr<Memory> memory) {

@@ -28,6 +28,9 @@ class Workers {
     /// decode_call() on a thread; never nothing. The message must stay as it is until this is done.
     asio::awaitable<std::optional<std::variant<Call, Violation>>> decode(std::string_view message, Endpoint endpoint);
 
+    /// The same for what nobody waits for, at the lowest priority and behind nothing else.
+    asio::awaitable<Result<void>> step_ahead(MemoryWork& work);
+
     /// Lets go of memory; if that frees it, not here. Returns at once.
     void release(std::shared_ptr<Memory> memory);
     /// The same for memory that nobody has any more, also not by a descriptor that only names it (O_PATH).
@@ -36,6 +39,7 @@ class Workers {
   private:
     asio::thread_pool large_{1};
     asio::thread_pool small_{1};
+    asio::thread_pool ahead_{1};
 };
 
 }  // namespace shmd

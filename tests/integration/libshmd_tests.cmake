@@ -1,6 +1,6 @@
 # libshmd, its C++ header, and programs that use both from an installation.
 foreach(name libshmd libshmd_life libshmd_refusal libshmd_hostile libshmd_reconnect libshmd_restart libshmd_process libshmd_sync sync_death detach_queue going_on budget shmd_hpp resize
-             batch placement ring ring_death)
+             batch placement ring ring_death fresh_memory ready_memory)
   shmd_test(${name} LIBRARIES shmd shmd_test_support)
 endforeach()
 

@@ -68,7 +68,7 @@ TEST_CASE("every option is read, with comments around it") {
     Config config = read(R"({
         // where
         "socket": "/run/a", "controlSocket": "/run/b", "controlGroup": "wheel",
-        "logLevel": "debug", /* how much */ "messageTimeoutSec": 5,
+        "logLevel": "debug", /* how much */ "hugePages": false, "readyBytes": "64M", "messageTimeoutSec": 5,
         "limits": {"bytes": "3G", "segments": 7, "attachments": 8, "connections": 9,
                    "perUid": {"bytes": 4096, "segments": 1, "attachments": 2, "connections": 3}}
     })");
@@ -76,6 +76,9 @@ TEST_CASE("every option is read, with comments around it") {
     CHECK(config.control_socket == "/run/b");
     CHECK(config.control_group == "wheel");
     CHECK(config.log_level == "debug");
+    CHECK_FALSE(config.huge_pages);
+    CHECK(config.ready_bytes == 64 << 20);
+    CHECK(read(R"({"readyBytes": 0})").ready_bytes == 0);
     CHECK(config.message_timeout == std::chrono::seconds(5));
     CHECK(amount(config.limits.total, Resource::bytes) == std::int64_t{3} << 30);
     CHECK(amount(config.limits.total, Resource::segments) == 7);
@@ -97,6 +100,8 @@ TEST_CASE("a mistake is refused with its place and what would be right") {
     CHECK(complaint(R"({"limits": 1})") == ":1: limits: must be an object");
     CHECK(complaint(R"({"limits": {"perUid": []}})") == ":1: limits.perUid: must be an object");
     CHECK(complaint(R"({"messageTimeoutSec": 1.5})").starts_with(":1: messageTimeoutSec: must be a whole number"));
+    CHECK(complaint(R"({"readyBytes": -1})").starts_with(":1: readyBytes: must be a size from 0"));
+    CHECK(complaint(R"({"hugePages": "yes"})") == ":1: hugePages: must be true or false");
     CHECK(complaint(R"([])").starts_with(": the file: must be an object"));
     CHECK(complaint(R"({"socket": ""})") == ":1: socket: must be a path");
     // The line is that of the member, whatever stands around it.
