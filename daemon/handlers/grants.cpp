@@ -99,22 +99,21 @@ Outcome Handlers::create(Client& client, std::span<const Create> calls, bool man
 
 Outcome Handlers::go_on(Client& client, std::unique_ptr<Creation> creation) {
     std::int64_t reserved = 0;
-    bool all_reserved = true;
     std::size_t end = std::min(creation->prepared + segments_a_turn, creation->segments.size());
     while (creation->prepared < end && reserved < MemoryWork::quick_bytes) {
         NewSegment& segment = creation->segments[creation->prepared++];
         bool grants = !creation->get;
         if (auto done = prepare(client, segment, grants); !done) return std::move(done).error();
-        // What was ready is large: should nothing come of it, it is not freed here.
-        all_reserved = all_reserved && !segment.was_ready;
         if (!segment.reservation || segment.reservation->done()) continue;
-        bool is_quick = segment.reservation->goal() <= MemoryWork::quick_bytes;
-        all_reserved = all_reserved && is_quick;
-        if (!is_quick) continue;
+        if (segment.reservation->goal() > MemoryWork::quick_bytes) continue;
         if (auto done = segment.reservation->finish(); !done) return std::move(done).error();
         reserved += segment.reservation->goal();
     }
-    if (!creation->is_prepared() || !all_reserved || must_keep(*creation)) return creation;
+    // What was ready is large: should nothing come of it, it is not freed here.
+    bool waits = std::ranges::any_of(creation->segments, [](const NewSegment& segment) {
+        return segment.was_ready || (segment.reservation && !segment.reservation->done());
+    });
+    if (!creation->is_prepared() || waits || must_keep(*creation)) return creation;
     return finish(client, std::move(creation));
 }
 

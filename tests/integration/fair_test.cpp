@@ -1,6 +1,7 @@
 // Large calls are served in parts, or elsewhere, and others in between. Told by the order of what happens, never by
 // times: all is sent while the daemon stands still, and it finds the large call first.
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
@@ -124,6 +125,26 @@ TEST_CASE("of a batch of creates only a part is made before others are served, a
     CHECK(other.list().size() == 1);
     REQUIRE_FALSE(other.call(Delete{{numbered(limits::batch - 1), std::nullopt}}).is_error());
     CHECK(greedy.call(batch).value().grants.size() == limits::batch);
+}
+
+TEST_CASE("a large one among many that are made in parts is reserved, wherever it stands") {
+    Daemon daemon;
+    RawClient client(daemon.socket());
+    for (std::size_t place : {0, 15, 16, 39}) {
+        shmd::CreateMany call;
+        for (std::size_t i = 0; i < 40; i++) {
+            call.segments.push_back({"at/" + std::to_string(place) + "/" + std::to_string(i), i == place ? 1 << 20 : 4096});
+        }
+        auto reply = client.call(call);
+        REQUIRE_FALSE(reply.is_error());
+        REQUIRE(reply.fds.size() == call.segments.size());
+        for (std::size_t i = 0; i < reply.fds.size(); i++) {
+            struct stat status {};
+            REQUIRE(::fstat(reply.fds[i].get(), &status) == 0);
+            CHECK(status.st_size == call.segments[i].size_bytes);
+            CHECK(512 * status.st_blocks >= status.st_size);
+        }
+    }
 }
 
 TEST_CASE("a batch whose client has gone is made all the same, as what it sent before is always served") {
