@@ -170,7 +170,8 @@ class Handlers {
     void set_policy(KeyPolicy policy) { policy_ = std::move(policy); }
     void set_page_size(PageSize pages) {
         page_size_ = pages;
-        ready_.set_page_size(pages);
+        // Nobody waits for it.
+        ready_.set_page_size(pages == PageSize::any ? PageSize::huge : pages);
     }
     /// Null: segments end with this process.
     void keep_with(Recorder* recorder) {

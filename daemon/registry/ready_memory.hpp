@@ -70,7 +70,7 @@ class ReadyMemory {
     [[nodiscard]] std::int64_t count(std::int64_t bytes) const;
 
     std::int64_t limit_ = 0;
-    PageSize pages_ = PageSize::any;
+    PageSize pages_ = PageSize::huge;
     Recorder* recorder_ = nullptr;
     std::list<Wish> wishes_;  // the latest first, never more in all than the limit
     std::list<Ready> ready_;

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,8 +23,19 @@ namespace {
 constexpr std::int64_t usual_step_bytes = 32 << 20;
 // Each step waits for every processor for a moment.
 constexpr std::int64_t huge_step_bytes = 64 << 20;
+// The first one shows how fast it goes. A virtual machine whose host has taken free memory back (free page reporting) waits
+// for each page of it, and it is the large free areas that are taken. Slower than this, somebody who waits is better off with
+// pages that are at hand. As time of the processor: a busy machine is no reason.
+constexpr std::int64_t huge_first_bytes = 16 << 20;
+constexpr std::int64_t slow_bytes_per_usec = 1000;
 // Below this much that wait would be most of it.
 constexpr std::int64_t huge_bytes = 8 << 20;
+
+std::int64_t processor_nsec() {
+    timespec used{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return std::int64_t{used.tv_sec} * 1'000'000'000 + used.tv_nsec;
+}
 
 Error refusal(int error, std::int64_t size) {
     return error == EMFILE || error == ENFILE ? Memory::no_descriptors() : Error::out_of_memory(size);
@@ -183,15 +195,15 @@ Result<void> MemoryWork::finish() {
 }
 
 Reservation::Reservation(const Memory& memory, Reserve how, std::int64_t from, std::int64_t to, PageSize pages)
-    : MemoryWork(memory, from, how == Reserve::lazy ? from : to), how_(how) {
+    : MemoryWork(memory, from, how == Reserve::lazy ? from : to), how_(how), pages_(pages) {
     const Placement& placement = memory.placement();
     bool is_usual = placement.huge_pages == HugePages::none && placement.numa_nodes.empty();
-    makes_huge_ = pages == PageSize::any && is_usual && goal() >= huge_bytes;
+    makes_huge_ = pages != PageSize::usual && is_usual && goal() >= huge_bytes;
 }
 
 Result<void> Reservation::step() {
     if (done()) return {};
-    std::int64_t step_bytes = makes_huge_ ? huge_step_bytes : usual_step_bytes;
+    std::int64_t step_bytes = !makes_huge_ ? usual_step_bytes : at_ == from_ ? huge_first_bytes : huge_step_bytes;
     std::int64_t length = std::min(step_bytes, to_ - at_);
     const Placement& placement = memory_.placement();
     // The kernel would kill some process rather than refuse: ask first, and leave a step's worth to the others.
@@ -201,8 +213,10 @@ Result<void> Reservation::step() {
     }
     // What it does not reserve is reserved below.
     if (makes_huge_) {
+        std::int64_t begin = processor_nsec();
         int failed = HugeExtents::make(memory_.fd_.get(), at_, at_ + length);
-        makes_huge_ = failed == 0 || failed == EAGAIN;
+        bool slow = pages_ == PageSize::any && processor_nsec() - begin > length / slow_bytes_per_usec * 1000;
+        makes_huge_ = (failed == 0 || failed == EAGAIN) && !slow;
     }
     int error = 0;
     bool transparent = placement.huge_pages == HugePages::transparent;

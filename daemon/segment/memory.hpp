@@ -111,8 +111,9 @@ class MemoryWork {
 
 /// Which pages memory may be of that was not asked to be of any.
 enum class PageSize {
-    any,    // what is large of huge ones, as far as the kernel gives them: made, and first written, many times as fast
     usual,
+    any,   // what is large of huge ones, as far as the kernel gives them and they are soon made: many times as fast to write
+    huge,  // the same, also where making them takes long
 };
 
 /// Reserves the bytes [from, to). Refuses with OutOfMemory and PlacementUnavailable.
@@ -123,6 +124,7 @@ class Reservation : public MemoryWork {
 
   private:
     Reserve how_;
+    PageSize pages_;
     bool makes_huge_;  // as long as the kernel does
 };
 

@@ -65,6 +65,15 @@ long faults_of_writing(shmd::Segment& segment, std::size_t from = 0) {
     return after.ru_minflt - before.ru_minflt;
 }
 
+// Made ahead, where making huge pages may take as long as it takes.
+shmd::Segment create_of_ready(Daemon& daemon, shmd::Client& client, shmd::Reserve reserve = shmd::Reserve::allocate) {
+    (void)client.create("before", large);
+    client.delete_segment("before");
+    shmd::Client control = shmd::Client::control(daemon.control_socket());
+    while (control.call("io.shmd.Control.GetStatus").find(R"("readyBytes":0)") != std::string::npos) continue;
+    return client.create("key", large, {.reserve = reserve});
+}
+
 // A setting of this machine, changed for one test.
 class Setting {
   public:
@@ -92,12 +101,12 @@ class Setting {
 
 }  // namespace
 
-TEST_CASE("a large new segment is all zeros, and takes a page fault for each huge page to write") {
+TEST_CASE("a large segment that was made ahead is all zeros, and takes a page fault for each huge page to write") {
     if (!kernel_gives_huge_pages()) return;
     Daemon daemon;
     shmd::Client client(daemon.socket());
     for (shmd::Reserve reserve : {shmd::Reserve::allocate, shmd::Reserve::populate}) {
-        auto segment = client.create("key", large, {.reserve = reserve});
+        auto segment = create_of_ready(daemon, client, reserve);
         CHECK(is_zero(segment));
         auto again = client.open_write("key");
         CHECK(faults_of_writing(again) < few_faults);
@@ -115,18 +124,15 @@ TEST_CASE("a reader maps huge pages as such, too") {
     CHECK(is_mapped_for_huge_pages(reader.data()));
 }
 
-TEST_CASE("no huge pages where the configuration says so, and again when it is read anew") {
-    if (!kernel_gives_huge_pages()) return;
+TEST_CASE("no huge pages where the configuration says so") {
     shmd::test::DaemonOptions options;
     options.config = R"({"hugePages": false})";
     Daemon daemon(options);
     shmd::Client client(daemon.socket());
-    auto usual = client.create("usual", large);
-    CHECK(faults_of_writing(usual) > few_faults);
-    std::ofstream(daemon.directory() / "config.json") << R"({"hugePages": true})" << std::flush;
-    (void)shmd::Client::control(daemon.control_socket()).call("io.shmd.Control.Reload");
-    auto segment = client.create("huge", large);
-    CHECK(faults_of_writing(segment) < few_faults);
+    auto ready = create_of_ready(daemon, client);
+    CHECK(faults_of_writing(ready) > few_faults);
+    auto larger = client.create("larger", 2 * large);
+    CHECK(faults_of_writing(larger) > few_faults);
 }
 
 TEST_CASE("where the kernel gives no huge pages a large segment is made of usual ones") {

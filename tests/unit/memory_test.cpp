@@ -100,7 +100,7 @@ TEST_CASE("a reservation reserves everything, in steps, and a lazy one nothing")
 
 TEST_CASE("a large reservation takes no more than asked for, keeps what was there, and is zeros otherwise") {
     constexpr std::int64_t begin = (3 << 20) + 5000, end = (27 << 20) + 5000, capacity = 40 << 20;
-    for (PageSize pages : {PageSize::any, PageSize::usual}) {
+    for (PageSize pages : {PageSize::huge, PageSize::any, PageSize::usual}) {
         auto memory = Memory::create("test", capacity);
         REQUIRE(memory);
         auto fd = memory->grant(Access::write);
