@@ -32,6 +32,8 @@ void add_data_path_cases(const Settings& settings);
 void add_fairness_cases(const Settings& settings);
 /// Opens by 64 clients of which one does what it can to the others.
 void add_fair_cases(const Settings& settings);
+/// Large memory made, written once and freed, against POSIX shared memory.
+void add_fresh_cases(const Settings& settings);
 
 /// Batches, replacing under readers, leases and watchers.
 void add_life_cases(const Settings& settings);
