@@ -29,7 +29,7 @@ void add_many_cases(const Settings& settings);
 /// Copies into a segment against copies into a mapping of a bare memfd.
 void add_data_path_cases(const Settings& settings);
 /// Opens while another client has large memory made.
-void add_fairness_cases(const Settings& settings);
+void add_large_creates_cases(const Settings& settings);
 /// Opens by 64 clients of which one does what it can to the others.
 void add_fair_cases(const Settings& settings);
 /// Large memory made, written once and freed, against POSIX shared memory.

@@ -73,7 +73,7 @@ TEST_CASE("every case that runs is measured") {
     shmd::bench::add_throughput_cases(settings);
     shmd::bench::add_many_cases(settings);
     shmd::bench::add_data_path_cases(settings);
-    shmd::bench::add_fairness_cases(settings);
+    shmd::bench::add_large_creates_cases(settings);
     shmd::bench::add_fair_cases(settings);
     shmd::bench::add_fresh_cases(settings);
     shmd::bench::add_life_cases(settings);

@@ -33,10 +33,10 @@ std::string goal_text(const Row& row) {
     if (row.exactly) {
         std::snprintf(text, sizeof text, "1.00 ± %.2f", *row.goal);
     } else {
-        std::snprintf(text, sizeof text, "≤ %.2f%s", row.goal.value_or(row.goal_p99.value_or(0)),
-                      !row.goal      ? " (p99)"
-                      : row.goal_p99 ? " (both)"
-                                     : "");
+        std::string goals;
+        if (row.goal) std::snprintf(text, sizeof text, "≤ %.2f", *row.goal), goals = text;
+        if (row.goal_p99) std::snprintf(text, sizeof text, "%sp99 ≤ %.2f", row.goal ? ", " : "", *row.goal_p99), goals += text;
+        return goals + (*row.met() ? "  met" : "  MISSED");
     }
     return std::string(text) + (*row.met() ? "  met" : "  MISSED");
 }

@@ -15,7 +15,7 @@
 namespace shmd::bench {
 namespace {
 
-constexpr const char* key = "bench/fairness";
+constexpr const char* key = "bench/large_creates";
 constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20;
 
 /// Segments that another process has had made, counted in memory that both see.
@@ -111,8 +111,8 @@ void open_beside_large_work(benchmark::State& state, const Settings& settings) {
 
 }  // namespace
 
-void add_fairness_cases(const Settings& settings) {
-    benchmark::RegisterBenchmark("fairness", open_beside_large_work, settings)
+void add_large_creates_cases(const Settings& settings) {
+    benchmark::RegisterBenchmark("open beside 4 GiB creates", open_beside_large_work, settings)
         ->UseManualTime()
         ->Iterations(settings.choose(3, 1));
 }
