@@ -29,16 +29,20 @@ std::string quantity(double value, const std::string& unit) {
 
 std::string goal_text(const Row& row) {
     if (!row.met()) return "";
-    char text[64];
+    char text[32];
+    std::string goals;
     if (row.exactly) {
         std::snprintf(text, sizeof text, "1.00 ± %.2f", *row.goal);
-    } else {
-        std::string goals;
-        if (row.goal) std::snprintf(text, sizeof text, "≤ %.2f", *row.goal), goals = text;
-        if (row.goal_p99) std::snprintf(text, sizeof text, "%sp99 ≤ %.2f", row.goal ? ", " : "", *row.goal_p99), goals += text;
-        return goals + (*row.met() ? "  met" : "  MISSED");
+        goals = text;
+    } else if (row.goal) {
+        std::snprintf(text, sizeof text, "≤ %.2f", *row.goal);
+        goals = text;
     }
-    return std::string(text) + (*row.met() ? "  met" : "  MISSED");
+    if (row.goal_p99) {
+        std::snprintf(text, sizeof text, "%sp99 ≤ %.2f", goals.empty() ? "" : ", ", *row.goal_p99);
+        goals += text;
+    }
+    return goals + (*row.met() ? "  met" : "  MISSED");
 }
 
 void print_measure(const Row& row, const char* statistic, double ours, double reference, double ratio) {
