@@ -83,7 +83,9 @@ fn place_for(length: usize) -> *mut c_void {
     let Some(enough) = length.checked_add(HUGE_PAGE).filter(|_| length >= HUGE_PAGE) else { return null_mut() };
     let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
     // SAFETY: a new mapping at a place that the kernel chooses takes nobody's memory.
-    let Ok(room) = (unsafe { mmap_anonymous(null_mut(), enough, ProtFlags::empty(), flags) }) else { return null_mut() };
+    let Ok(room) = (unsafe { mmap_anonymous(null_mut(), enough, ProtFlags::empty(), flags) }) else {
+        return null_mut();
+    };
     // SAFETY: just made, and nobody has its address.
     let _ = unsafe { munmap(room, enough) };
     ((room as usize + HUGE_PAGE - 1) & !(HUGE_PAGE - 1)) as *mut c_void
