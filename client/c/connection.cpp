@@ -287,6 +287,12 @@ Outcome<std::shared_ptr<Connection>> Connection::successor() {
         std::lock_guard calls_lock(call_mutex_);
         std::lock_guard grants_lock(grants_mutex_);
         left.assign(grants_.begin(), grants_.end());
+        // What this daemon may not have ended before its own end is given back below, as it is not among the grants.
+        std::lock_guard send_lock(send_mutex_);
+        if (queue_) {
+            auto queued = queue_->left();
+            left.insert(left.end(), queued.begin(), queued.end());
+        }
     }
     while (!left.empty()) {
         std::size_t count = std::min(left.size(), limits::resumed);

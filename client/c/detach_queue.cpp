@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <atomic>
 
 namespace shmd::client {
@@ -15,6 +16,8 @@ std::unique_ptr<DetachQueue> DetachQueue::map(const UniqueFd& memory) {
     if (!stays || ::fstat(memory.get(), &status) != 0 || status.st_size != SHMD_DETACH_QUEUE_BYTES) return nullptr;
     void* page = ::mmap(nullptr, SHMD_DETACH_QUEUE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, memory.get(), 0);
     if (page == MAP_FAILED) return nullptr;
+    // A child has no use for it, and would keep it on the account of who is done with it.
+    (void)::madvise(page, SHMD_DETACH_QUEUE_BYTES, MADV_DONTFORK);
     std::unique_ptr<DetachQueue> queue(new DetachQueue(static_cast<shmd_detach_queue*>(page)));
     return queue->page_->format == SHMD_DETACH_QUEUE_FORMAT ? std::move(queue) : nullptr;
 }
@@ -30,6 +33,14 @@ bool DetachQueue::put(std::uint32_t attachment) noexcept {
     // The store and the load stay in this order: see the daemon's side.
     std::atomic_ref(page_->put).store(++put_);
     return std::atomic_ref(page_->watched).load() == 0;
+}
+
+std::vector<std::uint32_t> DetachQueue::left() const {
+    std::vector<std::uint32_t> attachments;
+    std::uint32_t taken = std::atomic_ref(page_->taken).load(std::memory_order_acquire);
+    std::uint32_t count = std::min<std::uint32_t>(put_ - taken, SHMD_DETACH_QUEUE_PLACES);
+    for (std::uint32_t i = put_ - count; i != put_; i++) attachments.push_back(page_->attachments[i % SHMD_DETACH_QUEUE_PLACES]);
+    return attachments;
 }
 
 }  // namespace shmd::client

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "detach_queue.h"
 #include "unique_fd.hpp"
@@ -22,6 +23,9 @@ class DetachQueue {
 
     /// False when the daemon must be called all the same: it has not come to take what is there, or somebody waits to hear of this.
     bool put(std::uint32_t attachment) noexcept;
+
+    /// What the daemon has not said to have ended.
+    [[nodiscard]] std::vector<std::uint32_t> left() const;
 
   private:
     explicit DetachQueue(shmd_detach_queue* page) : page_(page) {}

@@ -120,7 +120,7 @@ Outcome Handlers::go_on(Client& client, std::unique_ptr<Creation> creation) {
 // Charges and makes the memory, of which nothing is reserved yet.
 Result<void> Handlers::prepare(Client& client, NewSegment& segment, bool grants) {
     const Create& call = segment.call;
-    if (call.key && call.staged != true && registry_.find(*call.key)) {
+    if (call.key && call.staged != true && find_present({call.key, std::nullopt})) {
         if (call.create_mode != CreateMode::any) return Error::segment_exists(*call.key);
         return {};
     }
@@ -202,9 +202,15 @@ std::optional<ReadyMemory::Ready> Handlers::take_ready(const Create& call, const
 // What is ready for nobody yet goes before anything is evicted or refused.
 void Handlers::make_room_for(std::int64_t bytes) {
     if (bytes <= MemoryWork::quick_bytes) return;
+    evict_for(bytes - give_back_ready_for(bytes));
+}
+
+// What is available then.
+std::int64_t Handlers::give_back_ready_for(std::int64_t bytes) {
+    if (bytes <= MemoryWork::quick_bytes) return INT64_MAX;
     std::int64_t available = available_memory();
     if (available < bytes + low_memory_bytes() && operations_.give_back_ready) available += operations_.give_back_ready();
-    evict_for(bytes - available);
+    return available;
 }
 
 // By what was given up, not by what the machine has then: memory is freed elsewhere, and a little later.
@@ -217,6 +223,9 @@ void Handlers::evict_for(std::int64_t bytes) {
 // Somebody may have taken the key, or deleted what was to be opened, while memory was being reserved.
 Outcome Handlers::finish(Client& client, std::unique_ptr<Creation> creation) {
     make_room_for_attachments(client, creation->segments.size());
+    for (const NewSegment& segment : creation->segments) {
+        if (segment.call.key && segment.call.staged != true) (void)find_present({segment.call.key, std::nullopt});
+    }
     std::vector<Ready> all;
     all.reserve(creation->segments.size());
     std::size_t record_bytes = 0;
@@ -400,26 +409,32 @@ Outcome Handlers::act(Client& client, const Detach& call) {
 }
 
 Outcome Handlers::act(Client& client, const OpenDetachQueue&) {
-    auto charge = quota_.charge(client.peer.uid, Resource::bytes, DetachQueue::bytes);
-    if (!charge) return std::move(charge).error();
-    auto made = DetachQueue::create();
-    if (!made) return std::move(made).error();
+    if (!Registry::queue_of(client.held)) {
+        auto charge = quota_.charge(client.peer.uid, Resource::bytes, DetachQueue::bytes);
+        if (!charge) return std::move(charge).error();
+        auto made = DetachQueue::create();
+        if (!made) return std::move(made).error();
+        registry_.add_queue(client.held, *std::move(made), *std::move(charge));
+    }
+    auto fd = Registry::queue_of(client.held)->grant();
+    if (!fd) return std::move(fd).error();
     Answer answer{PageReply{0}};
-    answer.fds.push_back(std::move(made->fd));
-    registry_.add_queue(client.held, std::move(made->queue), *std::move(charge));
+    answer.fds.push_back(*std::move(fd));
     return answer;
 }
 
 Outcome Handlers::act(Client& client, const Publish& call) {
     Entry* entry = registry_.find_attached(call.attachment);
     if (entry && !client.held.holds(call.attachment)) return Error::permission_denied();
+    std::optional<std::string> key = call.key || !entry ? call.key : entry->staged_key;
+    // Before the entry is taken for good: it may go with that.
+    if (key && find_present({key, std::nullopt})) entry = registry_.find_attached(call.attachment);
     if (!entry || entry->state != State::staged) {
         return Error::invalid_parameter("attachment");
     }
-    std::optional<std::string> key = call.key ? call.key : entry->staged_key;
     if (!key) return Error::invalid_parameter("key");
     if (!policy_.may_create(client.peer, *key)) return Error::permission_denied();
-    if (Entry* existing = find_present({key, std::nullopt})) {
+    if (Entry* existing = registry_.find(*key)) {
         if (!call.replace.value_or(false)) return Error::segment_exists(*key);
         if (!check_administer(client.peer, existing->acl)) return Error::permission_denied();
     }

@@ -42,7 +42,7 @@ bool must_be_recorded(const CallBody& body) {
 }
 
 bool tells_of_many(const CallBody& body) {
-    return is_any_of<List, Watch, ListSegments, GetStatus, GetUsage, Evict, system_v::List, system_v::Info>(body);
+    return is_any_of<List, ListSegments, GetStatus, GetUsage, Evict, system_v::List, system_v::Info>(body);
 }
 
 // How many it may begin.
@@ -80,9 +80,6 @@ Handlers::Handlers(Registry& registry, Quota& quota, KeyPolicy policy)
 Outcome Handlers::handle(Client& client, const Call& call) {
     if (!call.body) return call.body.error();
     registry_.catch_up(client.held);
-    if (tells_of_many(*call.body)) registry_.catch_up_all();
-    if (std::holds_alternative<Watch>(*call.body)) registry_.expect_watcher();
-    if (std::size_t count = attachments_of(*call.body)) make_room_for_attachments(client, count);
     bool streams = is_any_of<List, Watch, ListSegments, system_v::List>(*call.body);
     if (streams && !call.flags.more) return Error{ErrorCode::expected_more};
     // It has the rights of the parent, which the child may give up: it holds attachments, and serves for nothing else.
@@ -92,6 +89,9 @@ Outcome Handlers::handle(Client& client, const Call& call) {
     if (must_be_recorded(*call.body) && !can_record(record::most_segment_bytes, 1)) {
         return Error::out_of_memory(record::most_segment_bytes);
     }
+    // Nobody has taken an entry yet, any of which may go with that.
+    if (tells_of_many(*call.body)) registry_.catch_up_all();
+    if (std::size_t count = attachments_of(*call.body)) make_room_for_attachments(client, count);
     return std::visit([&](const auto& body) { return act(client, body); }, *call.body);
 }
 
@@ -158,7 +158,11 @@ Result<Charge> Handlers::charge_or_evict(std::uint32_t uid, Resource resource, s
 // What has ended, and has not been looked at, must not be in the way.
 void Handlers::make_room_for_attachments(const Client& client, std::size_t count) {
     Quota::Lack lack = quota_.lack(client.peer.uid, Resource::attachments, static_cast<std::int64_t>(count));
-    if (lack.of_user > 0 || lack.in_total > 0) registry_.catch_up_all();
+    if (lack.in_total > 0) {
+        registry_.catch_up_all();
+    } else if (lack.of_user > 0) {
+        registry_.catch_up_all(client.peer.uid);
+    }
 }
 
 // Why the segment cannot have this lifetime, if it cannot. entry: null for a segment to be made by this client.
@@ -191,6 +195,9 @@ Outcome Handlers::act(Client&, const List& call) {
 Outcome Handlers::act(Client& client, const Watch& call) {
     auto charge = quota_.charge(client.peer.uid, Resource::watches, 1);
     if (!charge) return std::move(charge).error();
+    // In this order: what is put in a queue is seen by its client, or here.
+    registry_.expect_watcher();
+    registry_.catch_up_all();
     return Watching{call.prefix.value_or(""), *std::move(charge)};
 }
 
@@ -304,6 +311,7 @@ Outcome Handlers::act(Client& client, const Resize& call) {
         // Told at once: nobody may read what is being zeroed as content.
         registry_.resize(entry, call.size_bytes);
     } else {
+        if (entry.reserve != Reserve::lazy) give_back_ready_for(call.size_bytes - entry.size_bytes);
         resizing->work = std::make_unique<Reservation>(*entry.memory, entry.reserve, entry.size_bytes, call.size_bytes,
                                                        page_size_);
     }

@@ -254,6 +254,7 @@ class Handlers {
     Result<Entry*> find(const Client& client, const Target& target);
     Result<Entry*> find_any(const Target& target);
     Entry* find_present(const Target& target);
+    std::int64_t give_back_ready_for(std::int64_t bytes);
     void make_room_for_attachments(const Client& client, std::size_t count);
     Result<Charge> charge_or_evict(std::uint32_t uid, Resource resource, std::int64_t amount);
     void evict_for(std::int64_t bytes);

@@ -25,6 +25,8 @@ Outcome Handlers::act(Client& client, const OpenSyncArea& call) {
     UniqueFd blank;
     if (recorder_) {
         auto place = recorder_->take_place(true);
+        bool more = !place && operations_.give_back_ready && operations_.give_back_ready() > 0;
+        if (more) place = recorder_->take_place(true);
         if (!place) return Error::quota_exceeded("segments", static_cast<std::int64_t>(recorder_->capacity()));
         kept = std::move(place->kept);
         blank = std::move(place->blank);

@@ -286,31 +286,43 @@ bool Registry::detach_all(HeldAttachments& holder, std::size_t at_most) {
 }
 
 void Registry::add_queue(HeldAttachments& holder, DetachQueue queue, Charge charge) {
-    catch_up(holder);
+    assert(!holder.queue_);
     auto added = std::make_unique<HeldAttachments::Queue>(HeldAttachments::Queue{std::move(queue), std::move(charge)});
     if (!watchers_.empty()) added->queue.set_watched(true);
     queued_.insert(&holder);
     holder.queue_ = std::move(added);
 }
 
-bool Registry::catch_up(HeldAttachments& holder) {
-    if (!holder.queue_) return false;
-    bool ended = false;
-    for (std::uint32_t attachment : holder.queue_->queue.take()) {
+// How many that were.
+std::size_t Registry::end_queued(HeldAttachments& holder) {
+    if (!holder.queue_) return 0;
+    std::size_t ended = 0;
+    const std::vector<std::uint32_t> taken = holder.queue_->queue.take();
+    for (std::uint32_t attachment : taken) {
         if (!holder.holds(attachment)) {
+            // Its client calls for each from here on.
+            holder.queue_->queue.set_watched(true);
             drop_queue(holder);
-            break;
+            return ended;
         }
         detach(holder, attachment);
-        ended = true;
+        ended++;
     }
+    if (!taken.empty()) holder.queue_->queue.ended();
     return ended;
 }
 
-// Also of who puts there what it does not have: to look at that again and again would cost others their time.
+// Also of who puts there what it does not have: to look at that again and again would cost others their time. It is on the
+// account of who asked for it as long as somebody has the page.
 void Registry::drop_queue(HeldAttachments& holder) {
     queued_.erase(&holder);
-    holder.queue_.reset();
+    Remains remains{{}, holder.queue_->queue.memory(), {}, std::move(holder.queue_->charge)};
+    holder.queue_.reset();  // what is mapped here is in use
+    if (release_) release_(std::move(remains));
+}
+
+bool Registry::catch_up(HeldAttachments& holder) {
+    return end_queued(holder) > 0;
 }
 
 bool Registry::catch_up(const Entry& entry) {
@@ -321,9 +333,35 @@ bool Registry::catch_up(const Entry& entry) {
     for (const Attachment* each : entry.attachments) {
         if (each->holder->queue_ && (count == 0 || holders[count - 1] != each->holder)) holders[count++] = each->holder;
     }
-    bool ended = false;
-    for (std::size_t i = 0; i < count; i++) ended |= catch_up(*holders[i]);
-    return ended;
+    std::size_t ended = 0;
+    for (std::size_t i = 0; i < count && ended < most_caught_up; i++) ended += end_queued(*holders[i]);
+    return ended > 0;
+}
+
+bool Registry::catch_up_all(std::optional<std::uint32_t> uid) {
+    std::size_t ended = 0;
+    for (auto next = queued_.begin(); next != queued_.end() && ended < most_caught_up;) {
+        HeldAttachments& holder = **next++;
+        if (!uid || holder.uid() == *uid) ended += end_queued(holder);
+    }
+    return ended > 0;
+}
+
+HeldAttachments* Registry::catch_up_some(HeldAttachments* from) {
+    constexpr int most_holders = 64;
+    std::size_t ended = 0;
+    int looked_at = 0;
+    auto next = queued_.lower_bound(from);
+    while (next != queued_.end() && looked_at++ < most_holders && ended < most_looked_at) ended += end_queued(**next++);
+    return next == queued_.end() ? nullptr : *next;
+}
+
+// For a segment that others see from here on.
+void Registry::note_watched(const Entry& entry) {
+    if (queued_.empty() || watchers_.empty() || !watchers_.concerns(entry)) return;
+    for (const Attachment* each : entry.attachments) {
+        if (each->holder->queue_) each->holder->queue_->queue.set_watched(true);
+    }
 }
 
 void Registry::expect_watcher() {
@@ -337,12 +375,6 @@ void Registry::look_who_is_watched() {
         if (!queue.is_watched() || holder->ids_.size() > most_looked_at) continue;
         if (watchers_.empty() || std::none_of(holder->ids_.begin(), holder->ids_.end(), is_watched)) queue.set_watched(false);
     }
-}
-
-bool Registry::catch_up_all() {
-    bool ended = false;
-    for (auto next = queued_.begin(); next != queued_.end();) ended |= catch_up(**next++);
-    return ended;
 }
 
 void Registry::remove(Entry& entry, Event why) {
@@ -397,6 +429,7 @@ void Registry::publish(Entry& entry, std::string key) {
     }
     if (replaced && replaced->attachments.empty()) erase(*replaced);
     announce(*entry.key);
+    note_watched(entry);
     watchers_.tell(Event::published, entry);
 }
 

@@ -183,19 +183,28 @@ class Registry {
     std::uint32_t attach(Entry& entry, HeldAttachments& holder, Access access, Charge charge);
     /// Ends one attachment of this holder. Segments that lived only for it go.
     void detach(HeldAttachments& holder, std::uint32_t attachment);
-    /// From here on the holder may put what is to end there. One that it had is gone.
+    /// From here on the holder, which has none, may put what is to end there.
     void add_queue(HeldAttachments& holder, DetachQueue queue, Charge charge);
+    /// The holder's, or null.
+    [[nodiscard]] static const DetachQueue* queue_of(const HeldAttachments& holder) {
+        return holder.queue_ ? &holder.queue_->queue : nullptr;
+    }
     /// Ends what this holder has put in its queue. True when that was something: entries may be gone.
     bool catch_up(HeldAttachments& holder);
-    /// Likewise all who are attached to this segment, unless they are more than most_looked_at.
+    /// Likewise all who are attached to this segment, unless they are more than most_looked_at. Whoever calls this has taken
+    /// no Entry before, or looks it up again: any may be gone.
     bool catch_up(const Entry& entry);
-    /// Likewise everybody.
-    bool catch_up_all();
+    /// Likewise everybody, or all of this user's connections.
+    bool catch_up_all(std::optional<std::uint32_t> uid = std::nullopt);
+    /// Likewise the next few, for one round of looking at everybody with pauses between. Where to go on, or null: that was all.
+    HeldAttachments* catch_up_some(HeldAttachments* from);
     /// Somebody is about to watch: all who have a queue call for each end, until look_who_is_watched() finds that nobody watches
     /// what they have. That is for calling now and then.
     void expect_watcher();
     void look_who_is_watched();
     static constexpr std::size_t most_looked_at = 64;
+    /// What is ended in one go: whoever fills queues must not stop the daemon.
+    static constexpr std::size_t most_caught_up = 256;
 
     /// All, or so many. True when there are more; else the holder is done.
     bool detach_all(HeldAttachments& holder, std::size_t at_most = SIZE_MAX);
@@ -227,6 +236,7 @@ class Registry {
         touch(entry);
         relist(entry);
         note_name_change(entry);
+        note_watched(entry);
         if (recorder_) recorder_->changed(entry);
         watchers_.tell(Event::changed, entry);
     }
@@ -275,7 +285,9 @@ class Registry {
     Entry& insert(std::unique_ptr<Entry> entry);
     Attachment& take_in(Entry& entry, HeldAttachments& holder, std::uint32_t id);
     void after_detach(Entry& entry);
+    std::size_t end_queued(HeldAttachments& holder);
     void drop_queue(HeldAttachments& holder);
+    void note_watched(const Entry& entry);
     static void leave_sync(Sync& sync, const Attachment& attachment);
     void forget_key(Entry& entry);
     void note_name_change(const Entry& entry);
@@ -296,7 +308,7 @@ class Registry {
     std::map<std::int64_t, std::unique_ptr<Entry>> by_id_;
     std::unordered_map<std::string_view, Entry*> by_key_;  // views into the entries
     std::unordered_map<std::uint32_t, Attachment> attachments_;
-    std::unordered_set<HeldAttachments*> queued_;  // those with a queue
+    std::set<HeldAttachments*> queued_;  // those with a queue
     std::multimap<std::string, std::function<void()>> waiting_;
     std::set<std::pair<std::int64_t, Entry*>> leases_;  // by lease_end
     // What can be evicted of one account, the longest out of use first.

@@ -66,7 +66,7 @@ void Watcher::push(const std::shared_ptr<const Happening>& event, std::int64_t b
     if (was_idle) wake_();
 }
 
-// Calls found with each who watches such a key and may see the segment. Goes from the longest prefix of the key to shorter
+// Calls found with each who watches such a key and may see the segment, until it says true. Goes from the longest prefix of the key to shorter
 // ones, and passes over those that the key does not begin with.
 template <typename Found>
 void Watchers::find(const Entry& entry, const Found& found) const {
@@ -79,7 +79,7 @@ void Watchers::find(const Entry& entry, const Found& found) const {
         std::size_t common = common_length(place->first, left);
         if (common == place->first.size()) {
             for (Watcher* watcher : place->second) {
-                if (check_describe(watcher->peer_, entry.acl)) found(*watcher);
+                if (check_describe(watcher->peer_, entry.acl) && found(*watcher)) return;
             }
             if (common == 0) return;
             common--;
@@ -101,12 +101,13 @@ void Watchers::tell(Event event, const Entry& entry) noexcept {
             // Pushed as null.
         }
         watcher.push(reply, bytes);
+        return false;
     });
 }
 
 bool Watchers::concerns(const Entry& entry) const {
     bool any = false;
-    find(entry, [&any](const Watcher&) { any = true; });
+    find(entry, [&any](const Watcher&) { return any = true; });
     return any;
 }
 

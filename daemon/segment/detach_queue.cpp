@@ -7,27 +7,24 @@
 #include <utility>
 
 #include "lost_pages.hpp"
-#include "memory.hpp"
 
 namespace shmd {
 
-Result<DetachQueue::Made> DetachQueue::create() {
+Result<DetachQueue> DetachQueue::create() {
     auto memory = Memory::create("detach queue", bytes, {.sealable = false});
     if (!memory) return std::move(memory).error();
     if (auto reserved = Reservation(*memory, Reserve::allocate, 0, bytes).finish(); !reserved) {
         return std::move(reserved).error();
     }
-    auto fd = memory->grant(Access::write);
-    if (!fd) return std::move(fd).error();
     auto page = memory->map();
     if (!page) return std::move(page).error();
-    Made made{DetachQueue(static_cast<shmd_detach_queue*>(*page)), *std::move(fd)};
-    made.queue.page_->format = SHMD_DETACH_QUEUE_FORMAT;
+    DetachQueue made(std::make_shared<Memory>(*std::move(memory)), static_cast<shmd_detach_queue*>(*page));
+    made.page_->format = SHMD_DETACH_QUEUE_FORMAT;
     return made;
 }
 
 DetachQueue::DetachQueue(DetachQueue&& other) noexcept
-    : page_(std::exchange(other.page_, nullptr)), taken_(other.taken_), watched_(other.watched_) {}
+    : memory_(std::move(other.memory_)), page_(std::exchange(other.page_, nullptr)), taken_(other.taken_), watched_(other.watched_) {}
 
 DetachQueue::~DetachQueue() {
     if (page_) ::munmap(page_, bytes);
@@ -44,16 +41,19 @@ std::vector<std::uint32_t> DetachQueue::take() {
     std::uint32_t put = taken_, count = 0;
     std::uint32_t attachments[SHMD_DETACH_QUEUE_PLACES];
     (void)survives_lost_pages([&] {
-        put = std::atomic_ref(page_->put).load(std::memory_order_acquire);
+        put = std::atomic_ref(page_->put).load();
         std::uint32_t most = std::min<std::uint32_t>(put - taken_, SHMD_DETACH_QUEUE_PLACES);
         for (; count < most; count++) {
             std::uint32_t& place = page_->attachments[(taken_ + count) % SHMD_DETACH_QUEUE_PLACES];
             attachments[count] = std::atomic_ref(place).load(std::memory_order_relaxed);
         }
-        if (most > 0) std::atomic_ref(page_->taken).store(put, std::memory_order_release);
     });
     taken_ = put;
     return {attachments, attachments + count};
+}
+
+void DetachQueue::ended() {
+    (void)survives_lost_pages([&] { std::atomic_ref(page_->taken).store(taken_, std::memory_order_release); });
 }
 
 }  // namespace shmd

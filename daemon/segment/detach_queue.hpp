@@ -3,9 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "detach_queue.h"
+#include "memory.hpp"
 #include "result.hpp"
 #include "unique_fd.hpp"
 
@@ -13,8 +16,7 @@ namespace shmd {
 
 class DetachQueue {
   public:
-    struct Made;
-    static Result<Made> create();
+    static Result<DetachQueue> create();
 
     DetachQueue(DetachQueue&& other) noexcept;
     DetachQueue& operator=(DetachQueue&&) = delete;
@@ -22,8 +24,15 @@ class DetachQueue {
     DetachQueue& operator=(const DetachQueue&) = delete;
     ~DetachQueue();
 
+    /// For the client.
+    [[nodiscard]] Result<UniqueFd> grant() const { return memory_->grant(Access::write); }
+    /// As the client may have it still when this is gone.
+    [[nodiscard]] const std::shared_ptr<Memory>& memory() const { return memory_; }
+
     /// What has been put there since, at most as much as there are places. May be any numbers.
     [[nodiscard]] std::vector<std::uint32_t> take();
+    /// Those that were taken have ended: a client whose daemon dies before that takes them up with the rest.
+    void ended();
 
     /// From here on the client calls at once, or does not.
     void set_watched(bool watched);
@@ -33,17 +42,12 @@ class DetachQueue {
     static constexpr std::int64_t bytes = SHMD_DETACH_QUEUE_BYTES;
 
   private:
-    explicit DetachQueue(shmd_detach_queue* page) : page_(page) {}
+    DetachQueue(std::shared_ptr<Memory> memory, shmd_detach_queue* page) : memory_(std::move(memory)), page_(page) {}
 
+    std::shared_ptr<Memory> memory_;
     shmd_detach_queue* page_;
     std::uint32_t taken_ = 0;
     bool watched_ = false;
-};
-
-/// A queue and the client's descriptor of it. The daemon needs none.
-struct DetachQueue::Made {
-    DetachQueue queue;
-    UniqueFd fd;
 };
 
 }  // namespace shmd

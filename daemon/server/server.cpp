@@ -162,7 +162,9 @@ asio::awaitable<void> Server::look_after_memory() {
         memory_timer_.expires_after(lingering_.empty() ? std::chrono::milliseconds(1000) : Lingering::interval);
         asio::error_code ignored;
         co_await memory_timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-        registry_.catch_up_all();
+        for (HeldAttachments* next = registry_.catch_up_some(nullptr); next && !stopping_; next = registry_.catch_up_some(next)) {
+            co_await asio::post(loop_, asio::use_awaitable);
+        }
         registry_.look_who_is_watched();
         lingering_.look();
         // Memory is freed elsewhere and a little later: no more is given up at a time than what is lacking now.
@@ -247,6 +249,9 @@ void Server::stop(int signal) {
     service_manager_.stopping();
     // The service manager would go on holding it.
     for (const auto& memory : handlers_.ready_memory().give_back()) memory->drop_pages();
+    // Who is done with something from here on calls, and finds the daemon gone; what was put in a queue before has ended.
+    registry_.expect_watcher();
+    for (HeldAttachments* next = registry_.catch_up_some(nullptr); next;) next = registry_.catch_up_some(next);
     if (keeping_) keeping_->recorder.close();
     // Everything that waits is told to end; the loop returns when the last has.
     for (auto& acceptor : acceptors_) acceptor->close();

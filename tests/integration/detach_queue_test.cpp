@@ -206,27 +206,66 @@ TEST_CASE("a queue ends the attachments of its own connection alone, and one tha
     CHECK(daemon.running());
 }
 
-TEST_CASE("another queue takes the place of the one before, and each is on the account of who asked") {
+TEST_CASE("a connection has one queue, which is on the account of who asked as long as somebody has its page") {
+    Daemon daemon;
+    Client owner(daemon);
+    owner.create("key", 4096).close();
+    RawClient administrator(daemon.control_socket());
+    auto bytes = [&] { return administrator.call(shmd::GetStatus{}).value().bytes; };
+    CHECK(bytes() == 4096);
+    std::optional<RawQueue> queue(daemon.socket());
+    std::uint32_t first = queue->open("key"), second = queue->open("key");
+    queue->put(first);
+    auto again = queue->client.call(shmd::OpenDetachQueue{});
+    CHECK(bytes() == 2 * 4096);
+    Mapping memory(again.fds.at(0).get(), SHMD_DETACH_QUEUE_BYTES, Access::write);
+    auto& page = *reinterpret_cast<shmd_detach_queue*>(memory.data());
+    CHECK(page.format == SHMD_DETACH_QUEUE_FORMAT);
+    CHECK(page.put == 1);
+    CHECK(__atomic_load_n(&page.taken, __ATOMIC_ACQUIRE) == 1);
+    page.attachments[1] = second;
+    __atomic_store_n(&page.put, 2, __ATOMIC_RELEASE);
+    CHECK(attachments(queue->client, "key") == 0);
+    queue.reset();
+    CHECK(administrator.call(shmd::GetStatus{}).value().attachments == 0);
+    CHECK(bytes() == 2 * 4096);
+}
+
+TEST_CASE("what a client puts in its queue while it publishes does it no good") {
+    Daemon daemon;
+    Client owner(daemon);
+    owner.create("key", 4096).close();
+    RawQueue publisher(daemon.socket());
+    for (int i = 0; i < 20; i++) {
+        shmd::Create staged{"key", 4096};
+        staged.staged = true;
+        std::uint32_t attachment = publisher.client.call(staged).value().attachment;
+        (void)publisher.open("key");  // so that it is looked at when the key is taken over
+        publisher.put(attachment);
+        shmd::Publish publish{attachment, std::nullopt, true};
+        CHECK(publisher.client.call(publish).known_error().code == shmd::ErrorCode::invalid_parameter);
+        CHECK(daemon.running());
+    }
+}
+
+TEST_CASE("a queue with a wrong number is read no more, and its client is told") {
     Daemon daemon;
     Client owner(daemon);
     owner.create("key", 4096).close();
     RawQueue queue(daemon.socket());
-    RawClient administrator(daemon.control_socket());
-    auto bytes = [&] { return administrator.call(shmd::GetStatus{}).value().bytes; };
-    CHECK(bytes() == 2 * 4096);
-    std::uint32_t first = queue.open("key"), second = queue.open("key");
-    queue.put(first);
-    RawClient& client = queue.client;
-    auto again = client.call(shmd::OpenDetachQueue{});
-    CHECK(attachments(client, "key") == 1);
-    queue.put(second);  // in the old one
-    CHECK(attachments(client, "key") == 1);
-    Mapping memory(again.fds.at(0).get(), SHMD_DETACH_QUEUE_BYTES, Access::write);
-    auto& page = *reinterpret_cast<shmd_detach_queue*>(memory.data());
-    CHECK(page.format == SHMD_DETACH_QUEUE_FORMAT);
-    page.attachments[0] = second;
-    __atomic_store_n(&page.put, 1, __ATOMIC_RELEASE);
-    CHECK(attachments(client, "key") == 0);
-    CHECK(__atomic_load_n(&page.taken, __ATOMIC_ACQUIRE) == 1);
-    CHECK(bytes() == 2 * 4096);
+    std::uint32_t one = queue.open("key");
+    queue.put(one);
+    queue.put(one);
+    CHECK(attachments(queue.client, "key") == 0);
+    CHECK(__atomic_load_n(&queue.page().watched, __ATOMIC_ACQUIRE) == 1);
+}
+
+TEST_CASE("a refused watch changes nothing") {
+    Daemon daemon;
+    Client owner(daemon);
+    owner.create("key", 4096).close();
+    RawQueue queue(daemon.socket());
+    RawClient other(daemon.socket());
+    CHECK(other.call(shmd::Watch{}).is_error());
+    CHECK(__atomic_load_n(&queue.page().watched, __ATOMIC_ACQUIRE) == 0);
 }
