@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cassert>
 #include <utility>
 #include <vector>
@@ -328,13 +329,19 @@ bool Registry::catch_up(HeldAttachments& holder) {
 bool Registry::catch_up(const Entry& entry) {
     if (queued_.empty() || entry.attachments.size() > most_looked_at) return false;
     // The list changes with every end.
-    std::array<HeldAttachments*, most_looked_at> holders{};
+    std::array<HeldAttachments*, most_looked_at> holders;
+    std::array<const DetachQueue*, most_looked_at> queues;
     std::size_t count = 0;
     for (const Attachment* each : entry.attachments) {
-        if (each->holder->queue_ && (count == 0 || holders[count - 1] != each->holder)) holders[count++] = each->holder;
+        if (!each->holder->queue_ || (count > 0 && holders[count - 1] == each->holder)) continue;
+        holders[count] = each->holder;
+        queues[count++] = &each->holder->queue_->queue;
     }
     std::size_t ended = 0;
-    for (std::size_t i = 0; i < count && ended < most_caught_up; i++) ended += end_queued(*holders[i]);
+    for (std::uint64_t filled = DetachQueue::filled({queues.data(), count}); filled != 0 && ended < most_caught_up;) {
+        ended += end_queued(*holders[static_cast<std::size_t>(std::countr_zero(filled))]);
+        filled &= filled - 1;
+    }
     return ended > 0;
 }
 

@@ -36,6 +36,17 @@ void DetachQueue::set_watched(bool watched) {
     (void)survives_lost_pages([&] { std::atomic_ref(page_->watched).store(watched ? 1 : 0); });
 }
 
+std::uint64_t DetachQueue::filled(std::span<const DetachQueue* const> queues) {
+    std::uint64_t bits = 0;
+    (void)survives_lost_pages([&] {
+        for (std::size_t i = 0; i < queues.size(); i++) {
+            const DetachQueue& queue = *queues[i];
+            if (std::atomic_ref(queue.page_->put).load() != queue.taken_) bits |= std::uint64_t{1} << i;
+        }
+    });
+    return bits;
+}
+
 std::vector<std::uint32_t> DetachQueue::take() {
     // Outside what a lost page would cut short.
     std::uint32_t put = taken_, count = 0;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -28,6 +29,9 @@ class DetachQueue {
     [[nodiscard]] Result<UniqueFd> grant() const { return memory_->grant(Access::write); }
     /// As the client may have it still when this is gone.
     [[nodiscard]] const std::shared_ptr<Memory>& memory() const { return memory_; }
+
+    /// Which of these have something to take, at most 64 of them: bit N is for number N.
+    [[nodiscard]] static std::uint64_t filled(std::span<const DetachQueue* const> queues);
 
     /// What has been put there since, at most as much as there are places. May be any numbers.
     [[nodiscard]] std::vector<std::uint32_t> take();
