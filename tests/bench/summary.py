@@ -46,6 +46,10 @@ PLOT = [
         ("Python, put again and get, 1 MiB", "Plasma", "Arrow Plasma"),
         ("Python, put again and get, 1 MiB", "vineyard", "vineyard"),
     ]),
+    ("create 1 GiB and write all of it once", [
+        ("fresh 1024 MiB", "POSIX, lazily created", "POSIX shm"),
+        ("fresh 1024 MiB", "memfd, reserved", "memfd, reserved"),
+    ]),
     ("send 4 KiB and have an answer, ring buffer", [
         ("ring, 4 KiB there and back", "Unix socket", "Unix socket"),
         ("ring, 4 KiB, there and back, blocking, one processor", "iceoryx", "iceoryx"),
