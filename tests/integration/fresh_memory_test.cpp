@@ -109,7 +109,8 @@ TEST_CASE("a large segment that was made ahead is all zeros, and takes a page fa
         auto segment = create_of_ready(daemon, client, reserve);
         CHECK(is_zero(segment));
         auto again = client.open_write("key");
-        CHECK(faults_of_writing(again) < few_faults);
+        long faults = faults_of_writing(again);
+        if (!shmd::test::sanitized) CHECK(faults < few_faults);  // a sanitizer's own memory has faults, too
         client.delete_segment("key");
     }
 }
