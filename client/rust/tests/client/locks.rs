@@ -199,12 +199,18 @@ fn a_lock_that_was_lost_is_told_by_unlock_and_ignored_by_drop() {
     let manager = Manager::start_without_store();
     let client = manager.client();
     let segment = client.create("key", 100).unwrap();
+    // Ends all attachments of this process: soon, so this waits until only the parent's is left.
+    let disconnect = || {
+        manager.control().call("io.shmd.Control.Disconnect", serde_json::json!({ "pid": std::process::id() })).unwrap();
+        while manager.client().describe("key").unwrap().attachments > 1 {
+            std::thread::yield_now();
+        }
+    };
     let disconnected = || {
         let client = manager.client();
         let own = client.open_write("key").unwrap();
         let (mut guard, shared) = (own.lock().unwrap(), own.read_lock().unwrap());
-        // Ends all attachments of this process.
-        manager.control().call("io.shmd.Control.Disconnect", serde_json::json!({ "pid": std::process::id() })).unwrap();
+        disconnect();
         let lost = |error: shmd::Error| {
             assert!(matches!(error.kind(), ErrorKind::NotLocked), "{error:?}");
             assert!(error.to_string().contains("does not hold the lock"), "{error}");
@@ -219,7 +225,7 @@ fn a_lock_that_was_lost_is_told_by_unlock_and_ignored_by_drop() {
     assert!(in_child(|| {
         let own = manager.client().open_write("key").unwrap();
         let guard = own.lock().unwrap();
-        manager.control().call("io.shmd.Control.Disconnect", serde_json::json!({ "pid": std::process::id() })).unwrap();
+        disconnect();
         let other = manager.client().open_write("key").unwrap();
         let held = other.lock().unwrap();
         drop(guard);
