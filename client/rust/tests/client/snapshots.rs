@@ -35,7 +35,10 @@ fn a_snapshot_is_never_torn_while_another_process_writes() {
             let section = own.write_section().unwrap();
             own.write_at(BEGIN, &content).unwrap();
             section.end().unwrap();
-            // Others run while there is no section rather than in one.
+            // Some copies fit between two sections, and some do not.
+            for _ in 0..8 {
+                std::hint::black_box(vec![number; LARGE]);
+            }
             std::thread::yield_now();
         }
     });
