@@ -163,6 +163,9 @@ func (s *Segment) openArea(ctx context.Context) error {
 	attachment, access := s.Attachment(), s.Access()
 	got, err := askOnGrant[areaReply](ctx, s, "OpenSyncArea", byAttachment{attachment})
 	if err != nil {
+		if s.memory.state.Load()&mappingClosed != 0 { // meanwhile, and its grant with it
+			return ErrClosed
+		}
 		return err
 	}
 	defer closeAll(got.descriptors)
