@@ -427,8 +427,11 @@ Outcome Handlers::act(Client& client, const Publish& call) {
     Entry* entry = registry_.find_attached(call.attachment);
     if (entry && !client.held.holds(call.attachment)) return Error::permission_denied();
     std::optional<std::string> key = call.key || !entry ? call.key : entry->staged_key;
-    // Before the entry is taken for good: it may go with that.
-    if (key && find_present({key, std::nullopt})) entry = registry_.find_attached(call.attachment);
+    // Before the entry is taken for good: it may go with that, and the one that has the key too.
+    if (key) {
+        (void)find_present({key, std::nullopt});
+        entry = registry_.find_attached(call.attachment);
+    }
     if (!entry || entry->state != State::staged) {
         return Error::invalid_parameter("attachment");
     }

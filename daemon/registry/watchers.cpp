@@ -66,8 +66,8 @@ void Watcher::push(const std::shared_ptr<const Happening>& event, std::int64_t b
     if (was_idle) wake_();
 }
 
-// Calls found with each who watches such a key and may see the segment, until it says true. Goes from the longest prefix of the key to shorter
-// ones, and passes over those that the key does not begin with.
+// Calls found with each who watches such a key and may see the segment, until it says true. Goes from the longest prefix
+// of the key to shorter ones, and passes over those that the key does not begin with.
 template <typename Found>
 void Watchers::find(const Entry& entry, const Found& found) const {
     if (by_prefix_.empty() || !entry.key) return;
