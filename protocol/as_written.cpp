@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <limits>
 #include <string>
 
 #include "json_reader.hpp"
+#include "json_writer.hpp"
 #include "limits.hpp"
 
 namespace shmd {
@@ -28,11 +30,8 @@ class AsWritten {
     AsWritten& integer(Int& out) {
         bool negative = good_ && at_ != end_ && *at_ == '-';
         if (negative) at_++;
-        // No more digits than a number on the wire has, and no zeros before it.
-        constexpr std::ptrdiff_t most_digits = 16;
         const char* begin = at_;
-        std::int64_t number = 0;
-        while (at_ != end_ && *at_ >= '0' && *at_ <= '9' && at_ - begin < most_digits) number = 10 * number + (*at_++ - '0');
+        auto number = static_cast<std::int64_t>(digits());
         good_ = good_ && at_ != begin && (*begin != '0' || (at_ - begin == 1 && !negative));
         if (negative) number = -number;
         good_ = good_ && number >= least<Int>() && number <= most<Int>();
@@ -63,7 +62,7 @@ class AsWritten {
     AsWritten& string(std::string_view& out) {
         text("\"");
         const char* begin = at_;
-        while (at_ != end_ && *at_ >= 0x20 && *at_ < 0x7f && *at_ != '"' && *at_ != '\\') at_++;
+        while (at_ != end_ && json::stands_for_itself(*at_)) at_++;
         out = {begin, static_cast<std::size_t>(at_ - begin)};
         return text("\"");
     }
@@ -76,8 +75,16 @@ class AsWritten {
         return *this;
     }
 
+    /// Fastest for the one that is there already.
     template <typename E>
     AsWritten& name(E& out) {
+        std::string_view usual = json::enum_name(out);
+        std::size_t length = usual.size() + 2;
+        if (good_ && static_cast<std::size_t>(end_ - at_) >= length && *at_ == '"' && at_[length - 1] == '"' &&
+            std::memcmp(at_ + 1, usual.data(), usual.size()) == 0) {
+            at_ += length;
+            return *this;
+        }
         std::string_view says;
         string(says);
         const auto& names = json::EnumNames<E>::names;
@@ -101,6 +108,45 @@ class AsWritten {
     }
 
     bool is_null() { return continues_with("null"); }
+
+    /// The number whose digits begin here. No more of them than a number on the wire has.
+    std::uint64_t digits() {
+        static_assert(limits::integer < 10'000'000'000'000'000);
+        if (end_ - at_ >= 2 && is_digit(at_[0]) && !is_digit(at_[1])) return static_cast<std::uint64_t>(*at_++ - '0');
+        std::uint64_t number = 0;
+        if (std::endian::native == std::endian::little && end_ - at_ >= 16) {
+            int first = eight_digits(number);
+            if (first == 8) eight_digits(number);
+            return number;
+        }
+        constexpr int most_digits = 16;
+        for (int i = 0; i < most_digits && at_ != end_ && is_digit(*at_); i++) {
+            number = 10 * number + static_cast<std::uint64_t>(*at_++ - '0');
+        }
+        return number;
+    }
+
+    /// Reads the next digits, at most eight, behind those of the number, and how many there are. All at once: a byte that is
+    /// no digit has its highest bit set below, and so may those behind it; what is left are lanes of one, of two and of four
+    /// digits. There must be eight bytes.
+    int eight_digits(std::uint64_t& number) {
+        constexpr std::array<std::uint64_t, 9> powers{1, 10, 100, 1000, 10'000, 100'000, 1'000'000, 10'000'000, 100'000'000};
+        std::uint64_t lanes;
+        std::memcpy(&lanes, at_, sizeof lanes);
+        lanes ^= 0x30303030'30303030;
+        std::uint64_t others = ((lanes + 0x76767676'76767676) | lanes) & 0x80808080'80808080;
+        int count = std::countr_zero(others) / 8;
+        if (count == 0) return 0;
+        lanes <<= 64 - 8 * count;
+        lanes = 10 * lanes + (lanes >> 8);
+        constexpr std::uint64_t every_fourth = 0x000000ff'000000ff;
+        lanes = ((lanes & every_fourth) * 0x000f4240'00000064 + (lanes >> 16 & every_fourth) * 0x00002710'00000001) >> 32;
+        number = number * powers[static_cast<std::size_t>(count)] + lanes;
+        at_ += count;
+        return count;
+    }
+
+    static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
     const char* at_;
     const char* end_;

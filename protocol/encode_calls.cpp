@@ -1,6 +1,8 @@
 // Calls to JSON.
+#include "bounded_text.hpp"
 #include "json_reader.hpp"
 #include "json_writer.hpp"
+#include "limits.hpp"
 #include "messages.hpp"
 #include "system_v_json.hpp"
 
@@ -124,9 +126,29 @@ struct EncodeParameters {
     void operator()(const T& call) const { system_v::write(out, call); }
 };
 
+// The most frequent call, in one go.
+std::optional<std::string> encode_usual(const Open& call) {
+    const std::optional<std::string>& key = call.target.key;
+    bool usual = key && !call.target.id && key->size() <= limits::key_bytes && json::stands_for_itself(*key) &&
+                 !call.wait_usec && !call.sealed;
+    if (!usual) return std::nullopt;
+    constexpr std::size_t most_rest = 100;
+    std::string message;
+    json::BoundedText<limits::key_bytes + most_rest>(message)
+        .text("{\"method\":\"io.shmd.Segments.Open\",\"parameters\":{\"key\":\"")
+        .copy(*key)
+        .text("\",\"access\":")
+        .name(call.access)
+        .text("}}");
+    return message;
+}
+
 }  // namespace
 
 std::string encode_call(const CallBody& body, CallFlags flags) {
+    if (const Open* open = std::get_if<Open>(&body); open && flags == CallFlags{}) {
+        if (auto usual = encode_usual(*open)) return *std::move(usual);
+    }
     constexpr std::size_t usual_bytes = 200;
     std::string message;
     message.reserve(usual_bytes);

@@ -7,19 +7,11 @@
 
 #include "bounded_text.hpp"
 #include "json_reader.hpp"
+#include "limits.hpp"
 
 namespace shmd::json {
-namespace {
-
-bool needs_no_escape(char c) {
-    auto byte = static_cast<unsigned char>(c);
-    return byte >= 0x20 && byte < 0x7f && c != '"' && c != '\\';
-}
-
-}  // namespace
-
 void append_string(std::string& out, std::string_view text) {
-    if (std::all_of(text.begin(), text.end(), needs_no_escape)) {
+    if (stands_for_itself(text)) {
         out.push_back('"');
         out.append(text);
         out.push_back('"');
@@ -74,67 +66,85 @@ void append(std::string& out, const Labels& labels) {
     out += '}';
 }
 
+namespace {
+
+// Of all that has a bound: 18 numbers, names, and a key.
+constexpr std::size_t most_usual_bytes = 18 * most_digits + 512 + limits::key_bytes;
+using Usual = BoundedText<most_usual_bytes>;
+
+// Whatever else there is may be of any length.
+template <typename T>
+void put_list(Usual& text, const T& list) {
+    if (list.empty()) {
+        text.text("null");
+    } else {
+        append(text.flush(), list);
+    }
+}
+
 // As as_written.cpp reads it.
+void put(Usual& text, const Segment& segment) {
+    text.text("{\"id\":").integer(segment.id).text(",\"key\":");
+    if (!segment.key) {
+        text.text("null");
+    } else if (segment.key->size() <= limits::key_bytes && stands_for_itself(*segment.key)) {
+        text.text("\"").copy(*segment.key).text("\"");
+    } else {
+        append_string(text.flush(), *segment.key);
+    }
+    text.text(",\"sizeBytes\":").integer(segment.size_bytes);
+    text.text(",\"mode\":").integer(segment.mode);
+    text.text(",\"ownerUid\":").integer(segment.owner_uid);
+    text.text(",\"ownerGid\":").integer(segment.owner_gid);
+    text.text(",\"creatorUid\":").integer(segment.creator_uid);
+    text.text(",\"creatorGid\":").integer(segment.creator_gid);
+    text.text(",\"creatorPid\":").integer(segment.creator_pid);
+    text.text(",\"state\":").name(segment.state);
+    text.text(",\"sealed\":").boolean(segment.sealed);
+    text.text(",\"attachments\":").integer(segment.attachments);
+    text.text(",\"createdUsec\":").integer(segment.created_usec);
+    text.text(",\"attachedUsec\":").integer(segment.attached_usec);
+    text.text(",\"detachedUsec\":").integer(segment.detached_usec);
+    text.text(",\"changedUsec\":").integer(segment.changed_usec);
+    text.text(",\"expiresUsec\":").integer(segment.expires_usec);
+    text.text(",\"evictable\":").boolean(segment.evictable);
+    text.text(",\"labels\":");
+    if (segment.labels.empty()) {
+        text.text("{}");
+    } else {
+        append(text.flush(), segment.labels);
+    }
+    text.text(",\"lifetime\":").name(segment.lifetime);
+    text.text(",\"leaseUsec\":").integer(segment.lease_usec);
+    text.text(",\"acl\":");
+    put_list(text, segment.acl);
+    text.text(",\"capacityBytes\":").integer(segment.capacity_bytes);
+    text.text(",\"hugePages\":").name(segment.huge_pages);
+    text.text(",\"numaNodes\":");
+    put_list(text, segment.numa_nodes);
+    text.text("}");
+}
+
+}  // namespace
+
 void append(std::string& out, const Segment& segment) {
-    BoundedText(out, sizeof "{'id':,'key':" + most_digits).text("{\"id\":").integer(segment.id).text(",\"key\":");
-    if (segment.key) {
-        append_string(out, *segment.key);
-    } else {
-        out += "null";
-    }
-    {
-        constexpr std::size_t numbers = 13, names_and_rest = 320;
-        BoundedText text(out, numbers * most_digits + names_and_rest);
-        text.text(",\"sizeBytes\":").integer(segment.size_bytes);
-        text.text(",\"mode\":").integer(segment.mode);
-        text.text(",\"ownerUid\":").integer(segment.owner_uid);
-        text.text(",\"ownerGid\":").integer(segment.owner_gid);
-        text.text(",\"creatorUid\":").integer(segment.creator_uid);
-        text.text(",\"creatorGid\":").integer(segment.creator_gid);
-        text.text(",\"creatorPid\":").integer(segment.creator_pid);
-        text.text(",\"state\":").name(segment.state);
-        text.text(",\"sealed\":").boolean(segment.sealed);
-        text.text(",\"attachments\":").integer(segment.attachments);
-        text.text(",\"createdUsec\":").integer(segment.created_usec);
-        text.text(",\"attachedUsec\":").integer(segment.attached_usec);
-        text.text(",\"detachedUsec\":").integer(segment.detached_usec);
-        text.text(",\"changedUsec\":").integer(segment.changed_usec);
-        text.text(",\"expiresUsec\":").integer(segment.expires_usec);
-        text.text(",\"evictable\":").boolean(segment.evictable);
-        text.text(",\"labels\":");
-    }
-    append(out, segment.labels);
-    BoundedText(out, 96 + most_digits)
-        .text(",\"lifetime\":")
-        .name(segment.lifetime)
-        .text(",\"leaseUsec\":")
-        .integer(segment.lease_usec)
-        .text(",\"acl\":");
-    if (segment.acl.empty()) {
-        out += "null";
-    } else {
-        append(out, segment.acl);
-    }
-    BoundedText(out, 96 + most_digits)
-        .text(",\"capacityBytes\":")
-        .integer(segment.capacity_bytes)
-        .text(",\"hugePages\":")
-        .name(segment.huge_pages)
-        .text(",\"numaNodes\":");
-    if (segment.numa_nodes.empty()) {
-        out += "null";
-    } else {
-        append(out, segment.numa_nodes);
-    }
-    out += '}';
+    Usual text(out);
+    put(text, segment);
+}
+
+void append_members(std::string& out, const Grant& grant) {
+    Usual text(out);
+    text.text("\"segment\":");
+    put(text, grant.segment);
+    if (grant.created) text.text(",\"created\":").boolean(*grant.created);
+    text.text(",\"attachment\":").integer(grant.attachment);
+    text.text(",\"fileDescriptor\":").integer(grant.file_descriptor);
 }
 
 void append(std::string& out, const Grant& grant) {
-    ObjectWriter object(out);
-    append(object.begin("segment"), grant.segment);
-    object.add_if("created", grant.created);
-    object.add("attachment", grant.attachment);
-    object.add("fileDescriptor", grant.file_descriptor);
+    out += '{';
+    append_members(out, grant);
+    out += '}';
 }
 
 void append(std::string& out, const OpenResult& result) {

@@ -2,7 +2,10 @@
 // every reply passes here.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -14,6 +17,20 @@
 #include "types.hpp"
 
 namespace shmd::json {
+
+/// What every JSON string may hold as it is, and is one byte.
+[[nodiscard]] inline bool stands_for_itself(char c) {
+    static constexpr auto these = [] {
+        std::array<bool, 256> all{};
+        for (std::size_t i = 0x20; i < 0x7f; i++) all[i] = i != '"' && i != '\\';
+        return all;
+    }();
+    return these[static_cast<unsigned char>(c)];
+}
+
+[[nodiscard]] inline bool stands_for_itself(std::string_view text) {
+    return std::all_of(text.begin(), text.end(), [](char c) { return stands_for_itself(c); });
+}
 
 /// Appends text as a JSON string. Bytes that are not UTF-8 become U+FFFD.
 void append_string(std::string& out, std::string_view text);
@@ -55,6 +72,9 @@ class ObjectWriter {
     /// Writes the name; the caller appends the value to what this returns.
     std::string& begin(std::string_view name);
 
+    /// For a caller who writes all members.
+    std::string& all_members() { return out_; }
+
   private:
     class Piece;
 
@@ -71,6 +91,8 @@ void append(std::string& out, std::uint32_t number);
 void append(std::string& out, const Labels& labels);
 void append(std::string& out, const Segment& segment);
 void append(std::string& out, const Grant& grant);
+/// The same without the braces.
+void append_members(std::string& out, const Grant& grant);
 void append(std::string& out, const OpenResult& result);
 void append(std::string& out, const Usage& usage);
 void append(std::string& out, const AclEntry& entry);

@@ -1,6 +1,7 @@
 #include "key.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdio>
 
@@ -9,12 +10,19 @@
 namespace shmd {
 namespace {
 
-bool is_alphanumeric(char c) {
+constexpr bool is_alphanumeric(char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
+constexpr auto key_bytes = [] {
+    std::array<bool, 256> all{};
+    for (unsigned c = 0; c < 256; c++) all[c] = is_alphanumeric(static_cast<char>(c));
+    for (char c : std::string_view("._:/@+=-")) all[static_cast<unsigned char>(c)] = true;
+    return all;
+}();
+
 bool is_key_byte(char c) {
-    return is_alphanumeric(c) || std::string_view("._:/@+=-").find(c) != std::string_view::npos;
+    return key_bytes[static_cast<unsigned char>(c)];
 }
 
 }  // namespace

@@ -83,12 +83,7 @@ struct EncodeReply {
         list += ']';
     }
     void operator()(const InterfaceDescription& reply) const { out.add("description", reply.description); }
-    void operator()(const Grant& grant) const {
-        json::append(out.begin("segment"), grant.segment);
-        out.add_if("created", grant.created);
-        out.add("attachment", grant.attachment);
-        out.add("fileDescriptor", grant.file_descriptor);
-    }
+    void operator()(const Grant& grant) const { json::append_members(out.all_members(), grant); }
     void operator()(const Grants& reply) const { json::append(out.begin("grants"), reply.grants); }
     void operator()(const OpenResults& reply) const { json::append(out.begin("results"), reply.results); }
     void operator()(const SegmentReply& reply) const {

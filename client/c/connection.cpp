@@ -35,6 +35,10 @@ Failure no_daemon(const std::string& path, int error) {
                               "): start shmd, or name its socket in $SHMD_SOCKET"};
 }
 
+Failure no_reply() {
+    return nonsense("it is not a reply to this call");
+}
+
 // Ends a connection that is left in the middle of an exchange, by whatever way.
 struct Exchange {
     Connection& connection;
@@ -134,12 +138,14 @@ void Connection::hold_all(const OpenResults& results) {
 }
 
 template <typename T>
-Outcome<Answer<T>> Connection::call(std::string message) {
+Outcome<Answer<T>> Connection::call(std::string call) {
     std::lock_guard lock(call_mutex_);
     Exchange exchange{*this};
-    if (auto failure = send(std::move(message))) return std::move(*failure);
-    auto reply = receive_reply<T>();
-    if (!reply) return std::move(reply.failure());
+    if (auto failure = send(std::move(call))) return std::move(*failure);
+    auto message = receive();
+    if (!message) return std::move(message.failure());
+    auto reply = decode_reply<T>(*message);
+    if (!reply) return no_reply();
     if (reply->continues || reader_.has_buffered()) return nonsense("there is more than one reply");
     exchange.done = proven_ = true;
 
@@ -147,7 +153,8 @@ Outcome<Answer<T>> Connection::call(std::string message) {
         drop_descriptors();
         return from_remote(*error);
     }
-    Answer<T> answer{std::move(std::get<T>(reply->body))};
+    Outcome<Answer<T>> outcome(Answer<T>{std::move(std::get<T>(reply->body))});
+    Answer<T>& answer = *outcome;
     // Before another thread can find the connection ended and make a successor of what it holds.
     hold_all(answer.body);
     if constexpr (std::is_same_v<T, Grant> || std::is_same_v<T, PageReply>) {
@@ -159,7 +166,7 @@ Outcome<Answer<T>> Connection::call(std::string message) {
         answer.descriptor_lost = reader_.lost_descriptors();
     }
     drop_descriptors();
-    return answer;
+    return outcome;
 }
 
 template <typename T>
@@ -169,8 +176,10 @@ Outcome<std::vector<T>> Connection::call_for_many(std::string message) {
     if (auto failure = send(std::move(message))) return std::move(*failure);
     std::vector<T> all;
     for (bool more = true; more;) {
-        auto reply = receive_reply<T>();
-        if (!reply) return std::move(reply.failure());
+        auto received = receive();
+        if (!received) return std::move(received.failure());
+        auto reply = decode_reply<T>(*received);
+        if (!reply) return no_reply();
         drop_descriptors();
         more = reply->continues;
         if (!more && reader_.has_buffered()) return nonsense("there are replies after the last one");
@@ -214,7 +223,7 @@ Outcome<T> Connection::next_of_stream(std::optional<std::int64_t> timeout_usec) 
     if (!message) return std::move(message.failure());
     auto reply = decode_reply<T>(*message);
     drop_descriptors();
-    if (!reply) return nonsense("it is not a reply to this call");
+    if (!reply) return no_reply();
     if (auto* error = std::get_if<RemoteError>(&reply->body)) return from_remote(*error);
     exchange.done = proven_ = true;
     return std::move(std::get<T>(reply->body));
@@ -249,11 +258,10 @@ bool Connection::end_soon(std::uint32_t attachment) noexcept {
 
 // A daemon that has none to give is not asked again.
 void Connection::open_queue_if_wanted() {
-    {
-        std::lock_guard lock(send_mutex_);
-        if (queue_ || ends_without_queue_ != ends_before_queue) return;
-        ends_without_queue_++;
-    }
+    int ends = ends_before_queue;
+    if (ends_without_queue_.load(std::memory_order_relaxed) != ends) return;
+    // By one caller alone.
+    if (!ends_without_queue_.compare_exchange_strong(ends, ends + 1)) return;
     auto answer = call<PageReply>(encode_call(OpenDetachQueue{}));
     if (!answer || !answer->descriptor) return;
     auto queue = DetachQueue::map(answer->descriptor);
@@ -336,7 +344,7 @@ void Connection::give_back(std::uint32_t attachment) noexcept {
     }
 }
 
-std::optional<Failure> Connection::send(std::string message) {
+std::optional<Failure> Connection::send(std::string&& message) {
     IoStatus status = IoStatus::closed;
     int error = EPIPE;
     {
@@ -380,15 +388,6 @@ Outcome<std::string_view> Connection::receive() {
         }
         return Failure{error, "cannot receive from the daemon: " + words_of(error)};
     }
-}
-
-template <typename T>
-Outcome<Reply<T>> Connection::receive_reply() {
-    auto message = receive();
-    if (!message) return std::move(message.failure());
-    auto reply = decode_reply<T>(*message);
-    if (!reply) return nonsense("it is not a reply to this call");
-    return std::move(*reply);
 }
 
 // The kernel may credit a descriptor to another message than its own, so only their order counts.

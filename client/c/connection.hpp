@@ -114,12 +114,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   private:
     std::optional<Failure> connect(const std::string& path);
-    std::optional<Failure> send(std::string message);
+    std::optional<Failure> send(std::string&& message);
     std::optional<Failure> refusal();
     Outcome<std::string_view> receive();
     Outcome<std::string_view> receive_within(std::optional<std::int64_t> timeout_usec);
-    template <typename T>
-    Outcome<Reply<T>> receive_reply();
     UniqueFd take_descriptor(int index);
     void hold_all(const Grant& grant);
     void hold_all(const Grants& grants);
@@ -138,6 +136,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::shared_ptr<Connection> self_;  // once abandoned: never destroyed
     Connection* next_abandoned_ = nullptr;
 
+    std::atomic<int> ends_without_queue_ = 0;  // and one more when a queue has been asked for
+
     std::mutex call_mutex_;  // reader_, proven_: one call at a time
     FrameReader reader_;
     bool proven_ = false;  // a reply has come: the daemon has accepted us
@@ -151,7 +151,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::mutex send_mutex_;  // what follows. Taken after call_mutex_, or alone
     FrameWriter writer_;
     std::unique_ptr<DetachQueue> queue_;
-    int ends_without_queue_ = 0;
 };
 
 }  // namespace shmd::client

@@ -41,7 +41,8 @@ struct Failure {
 template <typename T>
 class [[nodiscard]] Outcome {
   public:
-    Outcome(T value) : state_(std::in_place_index<0>, std::move(value)) {}
+    Outcome(T&& value) : state_(std::in_place_index<0>, std::move(value)) {}
+    Outcome(const T& value) : state_(std::in_place_index<0>, value) {}
     Outcome(Failure failure) : state_(std::in_place_index<1>, std::move(failure)) {}
 
     explicit operator bool() const { return state_.index() == 0; }

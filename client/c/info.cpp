@@ -8,7 +8,7 @@ namespace {
 
 // What a shmd_info points to, behind it.
 struct OwnedInfo : shmd_info {
-    explicit OwnedInfo(Segment from);
+    explicit OwnedInfo(Segment&& from);
 
     Segment segment;
     std::vector<shmd_label> label_views;
@@ -23,7 +23,7 @@ std::optional<std::int64_t> unless_never(std::int64_t time) {
     return time < 0 ? std::nullopt : std::optional(time);
 }
 
-OwnedInfo::OwnedInfo(Segment from) : shmd_info{}, segment(std::move(from)) {
+OwnedInfo::OwnedInfo(Segment&& from) : shmd_info{}, segment(std::move(from)) {
     for (const auto& [name, value] : segment.labels) label_views.push_back({name.c_str(), value.c_str()});
     id = segment.id;
     key = segment.key ? segment.key->c_str() : nullptr;
@@ -77,7 +77,7 @@ void FreeInfo::operator()(shmd_info* first) const noexcept {
     }
 }
 
-InfoPointer make_info(Segment segment) {
+InfoPointer make_info(Segment&& segment) {
     return InfoPointer(new OwnedInfo(std::move(segment)));
 }
 

@@ -16,7 +16,7 @@ struct FreeInfo {
 };
 using InfoPointer = std::unique_ptr<shmd_info, FreeInfo>;
 
-[[nodiscard]] InfoPointer make_info(Segment segment);
+[[nodiscard]] InfoPointer make_info(Segment&& segment);
 /// A chain in the same order; null for none.
 [[nodiscard]] InfoPointer make_info(std::vector<Segment> segments);
 

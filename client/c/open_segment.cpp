@@ -95,7 +95,7 @@ Mapping::~Mapping() {
 }
 
 Outcome<std::unique_ptr<OpenSegment>> OpenSegment::map(const std::shared_ptr<Connection>& connection,
-                                                       Outcome<Answer<Grant>> answer, Access access) {
+                                                       Outcome<Answer<Grant>>&& answer, Access access) {
     if (!answer) return std::move(answer.failure());
     const Grant& grant = answer->body;
     auto mapping = answer->descriptor ? Mapping::of(answer->descriptor, grant.segment, access)
@@ -113,15 +113,17 @@ Outcome<std::unique_ptr<OpenSegment>> OpenSegment::map(const std::shared_ptr<Con
     return std::move(mapping.failure());
 }
 
-OpenSegment::OpenSegment(std::shared_ptr<Connection> connection, Grant grant, Mapping mapping, Access access)
-    : connection_(std::move(connection)),
+OpenSegment::OpenSegment(const std::shared_ptr<Connection>& connection, Grant&& grant, Mapping&& mapping, Access access)
+    : connection_(connection),
       mapping_(std::move(mapping)),
       access_(access),
       created_(grant.created == true),
       is_plain_(is_plain(grant.segment)),
       attachment_(grant.attachment),
       process_(process_mark()) {
-    take(std::move(grant.segment));
+    // Nobody else has this yet.
+    infos_.push_back(make_info(std::move(grant.segment)));
+    info_.store(infos_.back().get(), std::memory_order_relaxed);
 }
 
 OpenSegment::~OpenSegment() {
@@ -206,7 +208,7 @@ Outcome<std::shared_ptr<Connection>> OpenSegment::connection() {
     return connection_;
 }
 
-void OpenSegment::take(Segment segment) {
+void OpenSegment::take(Segment&& segment) {
     auto info = make_info(std::move(segment));
     std::lock_guard lock(infos_mutex_);
     infos_.push_back(std::move(info));

@@ -51,9 +51,9 @@ class OpenSegment {
     /// Maps what a Create or an Open on this connection was answered with. A grant that cannot be mapped is given back,
     /// and a segment that was created for it is deleted.
     static Outcome<std::unique_ptr<OpenSegment>> map(const std::shared_ptr<Connection>& connection,
-                                                     Outcome<Answer<Grant>> answer, Access access);
+                                                     Outcome<Answer<Grant>>&& answer, Access access);
 
-    OpenSegment(std::shared_ptr<Connection> connection, Grant grant, Mapping mapping, Access access);
+    OpenSegment(const std::shared_ptr<Connection>& connection, Grant&& grant, Mapping&& mapping, Access access);
     OpenSegment(const OpenSegment&) = delete;
     OpenSegment& operator=(const OpenSegment&) = delete;
     ~OpenSegment();
@@ -101,7 +101,7 @@ class OpenSegment {
     Outcome<Empty> change(const CallBody& call);
     template <typename T>
     Outcome<Answer<T>> ask(const CallBody& call);
-    void take(Segment segment);
+    void take(Segment&& segment);
     Outcome<std::shared_ptr<Connection>> connection();
     Outcome<Answer<Grant>> grant_again(Connection& connection, Access access);
     Outcome<Empty> exchange_for(Connection& connection, Answer<Grant> answer, Access access);

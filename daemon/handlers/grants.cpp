@@ -329,7 +329,8 @@ Grant Handlers::commit(Client& client, Ready ready, std::vector<UniqueFd>& fds) 
 
 // ---- Open ----
 
-Result<Grant> Handlers::grant(Client& client, Entry& entry, Access access, std::vector<UniqueFd>& fds) {
+// Makes a grant that is as it was made this one, or says why not.
+std::optional<Error> Handlers::grant(Client& client, Entry& entry, Access access, std::vector<UniqueFd>& fds, Grant& grant) {
     if (!check(client.peer, entry.acl, access)) return Error::permission_denied();
     if (access == Access::write && entry.closed_to_writers()) return sealed_error(entry);
     auto fd = entry.memory->grant(access);
@@ -337,12 +338,11 @@ Result<Grant> Handlers::grant(Client& client, Entry& entry, Access access, std::
     auto charge = quota_.charge(client.peer.uid, Resource::attachments, 1);
     if (!charge) return std::move(charge).error();
 
-    Grant grant;
     grant.attachment = registry_.attach(entry, client.held, access, *std::move(charge));
-    grant.segment = entry.describe();
+    entry.describe(grant.segment);
     grant.file_descriptor = static_cast<int>(fds.size());
     fds.push_back(*std::move(fd));
-    return grant;
+    return std::nullopt;
 }
 
 Outcome Handlers::act(Client& client, const Open& call) {
@@ -354,11 +354,10 @@ Outcome Handlers::act(Client& client, const Open& call) {
     if (call.sealed == true && check(client.peer, (*entry)->acl, call.access) && !(*entry)->sealed()) {
         return Error{ErrorCode::not_sealed, call.target.key, call.target.id};
     }
-    Answer answer;
-    auto granted = grant(client, **entry, call.access, answer.fds);
-    if (!granted) return std::move(granted).error();
-    answer.body = *std::move(granted);
-    return answer;
+    Outcome outcome(std::in_place_type<Answer>);
+    Answer& answer = *std::get_if<Answer>(&outcome);
+    if (auto bad = grant(client, **entry, call.access, answer.fds, answer.body.emplace<Grant>())) return *std::move(bad);
+    return outcome;
 }
 
 Outcome Handlers::act(Client& client, const OpenMany& call) {
@@ -373,19 +372,19 @@ Outcome Handlers::go_on(Client& client, std::unique_ptr<Opening> opening) {
     std::size_t end = std::min(results.size() + segments_a_turn, targets.size());
     bool can_be_recorded = can_record(0, end - results.size());
     while (results.size() < end) {
-        Result<Grant> granted = Error::out_of_memory(record::most_segment_bytes);
-        if (can_be_recorded) granted = open_next(client, *opening, targets[results.size()]);
-        if (granted) {
-            results.push_back({*std::move(granted), std::nullopt});
-        } else {
-            results.push_back({std::nullopt, to_remote(std::move(granted).error())});
-        }
+        const Target& target = targets[results.size()];
+        OpenResult& result = results.emplace_back();
+        auto bad = can_be_recorded ? open_next(client, *opening, target, result.grant.emplace())
+                                   : Error::out_of_memory(record::most_segment_bytes);
+        if (!bad) continue;
+        result.grant.reset();
+        result.error = to_remote(*std::move(bad));
     }
     if (end < targets.size()) return opening;
     return Answer{std::move(opening->done), std::move(opening->fds)};
 }
 
-Result<Grant> Handlers::open_next(Client& client, Opening& opening, const Target& target) {
+std::optional<Error> Handlers::open_next(Client& client, Opening& opening, const Target& target, Grant& granted) {
     if (target.key && !is_valid_key(*target.key)) return Error::invalid_key(target.key->substr(0, limits::key_bytes));
     auto entry = find(client, target);
     if (!entry) return std::move(entry).error();
@@ -395,9 +394,9 @@ Result<Grant> Handlers::open_next(Client& client, Opening& opening, const Target
     if (opening.reply_bytes + bytes > room) {
         return Error::quota_exceeded("messageBytes", static_cast<std::int64_t>(limits::message_bytes));
     }
-    auto granted = grant(client, **entry, opening.call.access, opening.fds);
-    if (granted) opening.reply_bytes += bytes;
-    return granted;
+    auto bad = grant(client, **entry, opening.call.access, opening.fds, granted);
+    if (!bad) opening.reply_bytes += bytes;
+    return bad;
 }
 
 // ---- What becomes of grants ----
@@ -425,7 +424,7 @@ Outcome Handlers::act(Client& client, const OpenDetachQueue&) {
 
 Outcome Handlers::act(Client& client, const Publish& call) {
     Entry* entry = registry_.find_attached(call.attachment);
-    if (entry && !client.held.holds(call.attachment)) return Error::permission_denied();
+    if (entry && !registry_.holds(client.held, call.attachment)) return Error::permission_denied();
     std::optional<std::string> key = call.key || !entry ? call.key : entry->staged_key;
     // Before the entry is taken for good: it may go with that, and the one that has the key too.
     if (key) {

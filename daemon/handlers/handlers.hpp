@@ -249,8 +249,8 @@ class Handlers {
     Result<void> prepare(Client& client, NewSegment& segment, bool grants);
     Result<Ready> make_ready(Client& client, NewSegment& segment);
     Grant commit(Client& client, Ready ready, std::vector<UniqueFd>& fds);
-    Result<Grant> grant(Client& client, Entry& entry, Access access, std::vector<UniqueFd>& fds);
-    Result<Grant> open_next(Client& client, Opening& opening, const Target& target);
+    std::optional<Error> grant(Client& client, Entry& entry, Access access, std::vector<UniqueFd>& fds, Grant& grant);
+    std::optional<Error> open_next(Client& client, Opening& opening, const Target& target, Grant& grant);
     Result<Entry*> find(const Client& client, const Target& target);
     Result<Entry*> find_any(const Target& target);
     Entry* find_present(const Target& target);

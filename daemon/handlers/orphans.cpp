@@ -35,7 +35,7 @@ std::vector<std::uint32_t> Orphans::resume(const std::vector<std::uint32_t>& att
     std::vector<std::uint32_t> resumed;
     const ProcessId process = to.process();
     auto take = [&](std::uint32_t attachment) {
-        if (to.holds(attachment)) return true;
+        if (registry_.holds(to, attachment)) return true;
         const Attachment* wanted = registry_.find_attachment(attachment);
         if (!wanted || wanted->holder->process() != process) return false;
         auto place = held_.find({process, wanted->holder->connection()});

@@ -9,7 +9,7 @@ namespace shmd {
 Result<Entry*> Handlers::find_held(const Client& client, std::uint32_t attachment) {
     Entry* entry = registry_.find_attached(attachment);
     if (!entry) return Error::invalid_parameter("attachment");
-    if (!client.held.holds(attachment)) return Error::permission_denied();
+    if (!registry_.holds(client.held, attachment)) return Error::permission_denied();
     return entry;
 }
 

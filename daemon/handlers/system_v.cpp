@@ -110,12 +110,11 @@ bool others_may_have_ended(const Client& client, const Entry& entry) {
 
 }  // namespace
 
-Outcome in_terms_of(const Call& call, Outcome outcome) {
+void put_in_terms_of(const Call& call, Outcome& outcome) {
     auto* error = std::get_if<Error>(&outcome);
-    if (!error || !call.body) return outcome;
+    if (!error || !call.body) return;
     auto method = std::visit([](const auto& body) { return body.method; }, *call.body);
-    if (method.starts_with("io.shmd.SystemV.")) return as_system_v_error(std::move(*error));
-    return outcome;
+    if (method.starts_with("io.shmd.SystemV.")) *error = as_system_v_error(std::move(*error));
 }
 
 // ---- shmget ----

@@ -10,8 +10,8 @@ namespace shmd {
 /// io.shmd.SystemV.Failed with this errno.
 [[nodiscard]] Error system_v_error(int number);
 
-/// The outcome of this call with its error, if it is one and the call is of io.shmd.SystemV, as an errno. One that says that
-/// the message was wrong stays.
-[[nodiscard]] Outcome in_terms_of(const Call& call, Outcome outcome);
+/// Makes the error that is the outcome of a call of io.shmd.SystemV an errno. One that says that the message was wrong stays,
+/// as does every other outcome.
+void put_in_terms_of(const Call& call, Outcome& outcome);
 
 }  // namespace shmd

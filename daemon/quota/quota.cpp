@@ -43,15 +43,29 @@ void Charge::release() {
 
 Result<Charge> Quota::charge(std::uint32_t uid, Resource resource, std::int64_t amount) {
     std::size_t i = index_of(resource);
-    std::string name(resource_name(resource));
     // Compared without adding: no sum can overflow.
-    if (amount > limits_.total[i] - total_[i]) return Error::quota_exceeded(std::move(name), limits_.total[i]);
-    auto account = accounts_.find(uid);
-    std::int64_t held = account == accounts_.end() ? 0 : account->second[i];
-    if (!is_held_to_totals_alone(uid) && amount > limits_.per_uid[i] - held) {
-        return Error::quota_exceeded(std::move(name), limits_.per_uid[i]);
+    if (amount > limits_.total[i] - total_[i]) {
+        return Error::quota_exceeded(std::string(resource_name(resource)), limits_.total[i]);
+    }
+    if (!is_held_to_totals_alone(uid) && amount > limits_.per_uid[i] - held(uid, i)) {
+        return Error::quota_exceeded(std::string(resource_name(resource)), limits_.per_uid[i]);
     }
     return take(uid, resource, amount);
+}
+
+// Of the account that was asked for last, which most often is the next one too, it is known where it is.
+Amounts* Quota::find(std::uint32_t uid) const {
+    if (last_ && last_->first == uid) return &last_->second;
+    auto found = accounts_.find(uid);
+    if (found == accounts_.end()) return nullptr;
+    // Who changes it is not const.
+    last_ = const_cast<Account*>(&*found);
+    return &last_->second;
+}
+
+std::int64_t Quota::held(std::uint32_t uid, std::size_t resource) const {
+    const Amounts* account = find(uid);
+    return account ? (*account)[resource] : 0;
 }
 
 Quota::Lack Quota::lack(std::uint32_t uid, Resource resource, std::int64_t amount) const {
@@ -59,14 +73,14 @@ Quota::Lack Quota::lack(std::uint32_t uid, Resource resource, std::int64_t amoun
     Lack lack;
     lack.in_total = std::max<std::int64_t>(amount - (limits_.total[i] - total_[i]), 0);
     if (is_held_to_totals_alone(uid)) return lack;
-    auto account = accounts_.find(uid);
-    std::int64_t held = account == accounts_.end() ? 0 : account->second[i];
-    lack.of_user = std::max<std::int64_t>(amount - (limits_.per_uid[i] - held), 0);
+    lack.of_user = std::max<std::int64_t>(amount - (limits_.per_uid[i] - held(uid, i)), 0);
     return lack;
 }
 
 Charge Quota::take(std::uint32_t uid, Resource resource, std::int64_t amount) {
-    accounts_[uid][index_of(resource)] += amount;
+    Amounts* account = find(uid);
+    if (!account) account = &accounts_[uid];
+    (*account)[index_of(resource)] += amount;
     total_[index_of(resource)] += amount;
     Charge charge;
     charge.quota_ = this;
@@ -77,10 +91,12 @@ Charge Quota::take(std::uint32_t uid, Resource resource, std::int64_t amount) {
 }
 
 void Quota::give_back(std::uint32_t uid, Resource resource, std::int64_t amount) {
-    auto account = accounts_.find(uid);
-    account->second[index_of(resource)] -= amount;
+    Amounts& account = *find(uid);
+    std::int64_t left = account[index_of(resource)] -= amount;
     total_[index_of(resource)] -= amount;
-    if (account->second == Amounts{}) accounts_.erase(account);
+    if (left != 0 || account != Amounts{}) return;
+    last_ = nullptr;
+    accounts_.erase(uid);
 }
 
 std::vector<Usage> Quota::usage() const {

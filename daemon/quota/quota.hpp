@@ -91,11 +91,15 @@ class Quota {
     friend class Charge;
     [[nodiscard]] bool is_held_to_totals_alone(std::uint32_t uid) const { return uid == 0 || uid == own_uid_; }
     void give_back(std::uint32_t uid, Resource resource, std::int64_t amount);
+    [[nodiscard]] Amounts* find(std::uint32_t uid) const;
+    [[nodiscard]] std::int64_t held(std::uint32_t uid, std::size_t resource) const;
 
     Limits limits_;
     std::uint32_t own_uid_;
     Amounts total_{};
+    using Account = std::pair<const std::uint32_t, Amounts>;
     std::unordered_map<std::uint32_t, Amounts> accounts_;
+    mutable Account* last_ = nullptr;  // that was asked for
 };
 
 }  // namespace shmd

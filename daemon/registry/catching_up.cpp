@@ -23,13 +23,14 @@ std::size_t Registry::end_queued(HeldAttachments& holder) {
     std::size_t ended = 0;
     const std::vector<std::uint32_t> taken = holder.queue_->queue.take();
     for (std::uint32_t attachment : taken) {
-        if (!holder.holds(attachment)) {
+        auto found = attachments_.find(attachment);
+        if (found == attachments_.end() || found->second.holder != &holder) {
             // Its client calls for each from here on.
             holder.queue_->queue.set_watched(true);
             drop_queue(holder);
             return ended;
         }
-        detach(holder, attachment);
+        end(found);
         ended++;
     }
     if (!taken.empty()) holder.queue_->queue.ended();
@@ -99,11 +100,11 @@ void Registry::expect_watcher() {
 }
 
 void Registry::look_who_is_watched() {
-    auto is_watched = [this](std::uint32_t id) { return watchers_.concerns(*attachments_.at(id).entry); };
+    auto is_watched = [this](const Attachment* each) { return watchers_.concerns(*each->entry); };
     for (HeldAttachments* holder : queued_) {
         DetachQueue& queue = holder->queue_->queue;
-        if (!queue.is_watched() || holder->ids_.size() > most_looked_at) continue;
-        if (watchers_.empty() || std::none_of(holder->ids_.begin(), holder->ids_.end(), is_watched)) queue.set_watched(false);
+        if (!queue.is_watched() || holder->attachments_.size() > most_looked_at) continue;
+        if (watchers_.empty() || std::ranges::none_of(holder->attachments_, is_watched)) queue.set_watched(false);
     }
 }
 

@@ -33,6 +33,18 @@ std::uint32_t random_attachment_id() {
     return id;
 }
 
+// Of a list in no order. By doubling: reserve() alone would copy them all every time.
+void make_room(std::vector<Attachment*>& list) {
+    if (list.size() == list.capacity()) list.reserve(std::max<std::size_t>(1, 2 * list.size()));
+}
+
+// The last in the list takes the place of the one that goes.
+void take_out(std::vector<Attachment*>& list, std::size_t place, std::size_t Attachment::*place_in_list) {
+    list[place] = list.back();
+    list[place]->*place_in_list = place;
+    list.pop_back();
+}
+
 }  // namespace
 
 std::int64_t boot_usec() {
@@ -43,6 +55,11 @@ std::int64_t boot_usec() {
 
 Segment Entry::describe() const {
     Segment segment;
+    describe(segment);
+    return segment;
+}
+
+void Entry::describe(Segment& segment) const {
     segment.id = id;
     segment.key = key;
     segment.size_bytes = size_bytes;
@@ -59,7 +76,7 @@ Segment Entry::describe() const {
     segment.attached_usec = attached_usec;
     segment.detached_usec = detached_usec;
     segment.changed_usec = changed_usec;
-    segment.labels = labels;
+    if (!labels.empty()) segment.labels = labels;
     segment.lifetime = lifetime;
     if (lifetime == Lifetime::lease) {
         segment.lease_usec = lease_usec;
@@ -70,7 +87,6 @@ Segment Entry::describe() const {
     segment.capacity_bytes = capacity_bytes;
     segment.huge_pages = memory->placement().huge_pages;
     segment.numa_nodes = memory->placement().numa_nodes;
-    return segment;
 }
 
 // As the kernel makes them: the index and a sequence, here that of all segments, which never goes back.
@@ -187,18 +203,11 @@ std::uint32_t Registry::fresh_attachment_id() {
     return last_attachment_;
 }
 
+// With room for it in both lists.
 Attachment& Registry::take_in(Entry& entry, HeldAttachments& holder, std::uint32_t id) {
-    // By doubling: reserve() alone would copy them all every time.
-    if (entry.attachments.size() == entry.attachments.capacity()) {
-        entry.attachments.reserve(std::max<std::size_t>(1, 2 * entry.attachments.size()));
-    }
-    holder.ids_.insert(id);
-    try {
-        return attachments_.try_emplace(id).first->second;
-    } catch (...) {
-        holder.ids_.erase(id);
-        throw;
-    }
+    make_room(entry.attachments);
+    make_room(holder.attachments_);
+    return attachments_.try_emplace(id).first->second;
 }
 
 std::uint32_t Registry::attach(Entry& entry, HeldAttachments& holder, Access access, Charge charge) {
@@ -217,51 +226,56 @@ void Registry::restore(Entry& entry, HeldAttachments& holder, std::uint32_t id, 
                        Charge charge) {
     Attachment& added = take_in(entry, holder, id);
     unlist(entry);
-    added = {id, &entry, &holder, access, since_usec, entry.attachments.size(), std::move(charge)};
+    added = {id, &entry, &holder, access, since_usec, entry.attachments.size(), holder.attachments_.size(), std::move(charge)};
     entry.attachments.push_back(&added);
+    holder.attachments_.push_back(&added);
     relist(entry);
 }
 
 void Registry::hand_over(std::uint32_t attachment, HeldAttachments& from, HeldAttachments& to) {
-    to.ids_.insert(attachment);
-    from.ids_.erase(attachment);
     Attachment& taken = attachments_.at(attachment);
+    make_room(to.attachments_);
+    take_out(from.attachments_, taken.place_of_holder, &Attachment::place_of_holder);
     taken.holder = &to;
+    taken.place_of_holder = to.attachments_.size();
+    to.attachments_.push_back(&taken);
     if (recorder_) recorder_->taken_up(taken);
 }
 
 void Registry::detach(HeldAttachments& holder, std::uint32_t attachment) {
-    assert(holder.holds(attachment));
     auto found = attachments_.find(attachment);
-    Entry& entry = *found->second.entry;
+    assert(found != attachments_.end() && found->second.holder == &holder);
+    (void)holder;
+    end(found);
+}
+
+void Registry::end(std::unordered_map<std::uint32_t, Attachment>::iterator attachment) {
+    const Attachment& ended = attachment->second;
+    Entry& entry = *ended.entry;
+    HeldAttachments& holder = *ended.holder;
     // First: whoever hears of the end may count on it, and a daemon that is killed here begins anew with it.
-    if (entry.sync) leave_sync(*entry.sync, found->second);
-    holder.ids_.erase(attachment);
+    if (entry.sync) leave_sync(*entry.sync, ended);
     unlist(entry);
-    // The last in the list takes the place of the one that goes.
-    std::size_t place = found->second.place;
-    auto* last = const_cast<Attachment*>(entry.attachments.back());
-    entry.attachments[place] = last;
-    last->place = place;
-    entry.attachments.pop_back();
+    take_out(entry.attachments, ended.place, &Attachment::place);
+    take_out(holder.attachments_, ended.place_of_holder, &Attachment::place_of_holder);
     entry.detached_usec = now_usec();
     entry.last_used = boot_usec();
     entry.last_pid = holder.pid();
-    if (recorder_) recorder_->detached(found->second);
-    attachments_.erase(found);
+    if (recorder_) recorder_->detached(ended);
+    attachments_.erase(attachment);
     relist(entry);
     if (entry.state == State::live) watchers_.tell(Event::detached, entry);
     after_detach(entry);
 }
 
 void Registry::detach(std::uint32_t attachment) {
-    detach(*attachments_.at(attachment).holder, attachment);
+    end(attachments_.find(attachment));
 }
 
 void Registry::give_to(HeldAttachments& holder, ProcessId process) {
     holder.process_ = process;
-    for (std::uint32_t id : holder.ids_) {
-        if (recorder_) recorder_->held_by_another(attachments_.at(id));
+    for (const Attachment* each : holder.attachments_) {
+        if (recorder_) recorder_->held_by_another(*each);
     }
 }
 
@@ -280,8 +294,8 @@ void Registry::after_detach(Entry& entry) {
 
 bool Registry::detach_all(HeldAttachments& holder, std::size_t at_most) {
     if (holder.queue_) drop_queue(holder);
-    for (; at_most > 0 && !holder.ids_.empty(); at_most--) detach(holder, *holder.ids_.begin());
-    return !holder.ids_.empty();
+    for (; at_most > 0 && !holder.empty(); at_most--) end(attachments_.find(holder.attachments_.back()->id));
+    return !holder.empty();
 }
 
 void Registry::remove(Entry& entry, Event why) {
@@ -463,9 +477,9 @@ void Registry::leave_sync(Sync& sync, const Attachment& attachment) {
 }
 
 void Registry::give_back_locks(const HeldAttachments& holder, std::size_t at_most) {
-    for (std::uint32_t id : holder.ids_) {
+    for (const Attachment* each : holder.attachments_) {
         if (at_most-- == 0) return;
-        if (Entry* entry = find_attached(id); entry && entry->sync) entry->sync->area.release(id);
+        if (each->entry->sync) each->entry->sync->area.release(each->id);
     }
 }
 

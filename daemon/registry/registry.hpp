@@ -12,7 +12,6 @@
 #include <set>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -60,7 +59,7 @@ struct Entry {
     ProcessId creator_process;
     std::weak_ptr<void> creator;                 // the creating process, as long as something watches it
     std::shared_ptr<void> creator_watch;         // with Lifetime::creator
-    std::vector<const Attachment*> attachments;  // in no order
+    std::vector<Attachment*> attachments;        // in no order
     std::int32_t last_pid = 0;   // of the process that last attached or detached; 0: none did
     int system_v_index = -1;     // in the table of System V segments; -1: it is not there
     bool memory_locked = false;  // marked so by SHM_LOCK
@@ -88,6 +87,8 @@ struct Entry {
     [[nodiscard]] std::int32_t system_v_id() const;
     /// What clients are told.
     [[nodiscard]] Segment describe() const;
+    /// The same, into one that is as it was made.
+    void describe(Segment& segment) const;
 };
 
 /// The attachments of one connection. They all end when Registry::detach_all() is called, which its owner must do.
@@ -99,8 +100,7 @@ class HeldAttachments {
     HeldAttachments(const HeldAttachments&) = delete;
     HeldAttachments& operator=(const HeldAttachments&) = delete;
 
-    [[nodiscard]] bool holds(std::uint32_t attachment) const { return ids_.contains(attachment); }
-    [[nodiscard]] bool empty() const { return ids_.empty(); }
+    [[nodiscard]] bool empty() const { return attachments_.empty(); }
     [[nodiscard]] std::int32_t pid() const { return process_.pid; }
     [[nodiscard]] ProcessId process() const { return process_; }
     [[nodiscard]] std::uint32_t uid() const { return uid_; }
@@ -115,7 +115,7 @@ class HeldAttachments {
     ProcessId process_;
     std::uint32_t uid_;
     std::uint64_t connection_;
-    std::unordered_set<std::uint32_t> ids_;
+    std::vector<Attachment*> attachments_;  // in no order
     std::unique_ptr<Queue> queue_;  // once it has asked for one
 };
 
@@ -126,9 +126,10 @@ struct Attachment {
     HeldAttachments* holder = nullptr;
     Access access = Access::read;
     std::int64_t since_usec = 0;  // of CLOCK_REALTIME
-    std::size_t place = 0;        // in the entry's list
+    std::size_t place = 0;            // in the entry's list
+    std::size_t place_of_holder = 0;  // in the holder's
     Charge charge{};
-    bool reads_sync = false;      // it is among Sync::read_only
+    bool reads_sync = false;  // it is among Sync::read_only
 };
 
 /// What a segment that is gone leaves behind: memory that others may still have mapped, and what it is charged as.
@@ -152,6 +153,10 @@ class Registry {
     [[nodiscard]] Entry* find(std::int64_t id);
     /// An attachment, or null.
     [[nodiscard]] const Attachment* find_attachment(std::uint32_t attachment) const;
+    [[nodiscard]] bool holds(const HeldAttachments& holder, std::uint32_t attachment) const {
+        const Attachment* found = find_attachment(attachment);
+        return found && found->holder == &holder;
+    }
     /// The segment of an attachment, or null.
     [[nodiscard]] Entry* find_attached(std::uint32_t attachment);
     /// The segment with this shmid, whatever its state, or null.
@@ -284,6 +289,7 @@ class Registry {
     void erase(Entry& entry);
     Entry& insert(std::unique_ptr<Entry> entry);
     Attachment& take_in(Entry& entry, HeldAttachments& holder, std::uint32_t id);
+    void end(std::unordered_map<std::uint32_t, Attachment>::iterator attachment);
     void after_detach(Entry& entry);
     std::size_t end_queued(HeldAttachments& holder);
     void drop_queue(HeldAttachments& holder);

@@ -237,14 +237,16 @@ bool Session::charge_buffer() {
 }
 
 Outcome Session::handle(const Call& call) {
-    try {
-        Outcome outcome = context_.handlers.handle(client_, call);
-        client_.others_were_served = false;
-        return in_terms_of(call, std::move(outcome));
-    } catch (const std::bad_alloc&) {
-        client_.others_were_served = false;
-        return in_terms_of(call, Error::out_of_memory(0));
-    }
+    Outcome outcome = [&]() -> Outcome {
+        try {
+            return context_.handlers.handle(client_, call);
+        } catch (const std::bad_alloc&) {
+            return Error::out_of_memory(0);
+        }
+    }();
+    client_.others_were_served = false;
+    put_in_terms_of(call, outcome);
+    return outcome;
 }
 
 // The parent made this connection; its end is not the child's. Who sends the next message is told by the kernel.
@@ -288,7 +290,7 @@ Session::Progress Session::serve(std::variant<Call, Violation>& decoded) {
     Outcome outcome = handle(call);
     if (client_.for_child && !was_for_child) await_child();
     if (std::holds_alternative<Answer>(outcome) || std::holds_alternative<Error>(outcome)) {
-        if (!call.flags.oneway) return answer(std::move(outcome));
+        if (!call.flags.oneway) return answer(outcome);
         unread_.sent(0);
         return Progress::done;
     }
@@ -296,7 +298,8 @@ Session::Progress Session::serve(std::variant<Call, Violation>& decoded) {
     return Progress::waiting;
 }
 
-Session::Progress Session::answer(Outcome outcome) {
+// Of the outcome nothing is left.
+Session::Progress Session::answer(Outcome& outcome) {
     if (auto* good = std::get_if<Answer>(&outcome)) {
         return send(Frame{encode_reply(good->body), std::move(good->fds)});
     }
@@ -314,7 +317,7 @@ void Session::note_refusal(const Error& error) {
     log(LogLevel::debug, text, about);
 }
 
-Session::Progress Session::send(Frame frame) {
+Session::Progress Session::send(Frame&& frame) {
     int fds = static_cast<int>(frame.fds.size());
     unread_.sent(fds);
     if (fds > 1) look_for_reading(first_look);
@@ -363,7 +366,8 @@ asio::awaitable<bool> Session::finish() {
         }
         if (auto* listing = std::get_if<Listing>(&outcome)) co_return co_await send_listing(std::move(*listing));
         if (auto* watching = std::get_if<Watching>(&outcome)) co_return co_await watch(std::move(*watching));
-        Progress progress = answer(in_terms_of(work->call, std::move(outcome)));
+        put_in_terms_of(work->call, outcome);
+        Progress progress = answer(outcome);
         if (progress != Progress::waiting) co_return progress == Progress::done;
     }
     co_return co_await flush();

@@ -96,8 +96,8 @@ class Session : public std::enable_shared_from_this<Session> {
     Progress receive();
     Progress serve(std::string_view message);
     Progress serve(std::variant<Call, Violation>& decoded);
-    Progress answer(Outcome outcome);
-    Progress send(Frame frame);
+    Progress answer(Outcome& outcome);
+    Progress send(Frame&& frame);
     Outcome handle(const Call& call);
     void await_child();
     void become_child();

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <limits>
 #include <string>
 #include <variant>
 #include <vector>
@@ -270,6 +271,51 @@ TEST_CASE("what an Open usually says is read without the parser, and only that")
     }
     CHECK_FALSE(open_as_written(encode_call(Open{{std::nullopt, 1}, Access::read})));
     CHECK_FALSE(open_as_written(encode_call(Open{{"a", std::nullopt}, Access::read}, {.oneway = true})));
+}
+
+TEST_CASE("numbers of every length are written as the library writes them, and read again without the parser") {
+    Segment plain = bare_segment();
+    plain.key = std::string(limits::key_bytes, 'k');
+    plain.labels.clear();
+    plain.acl.clear();
+    plain.numa_nodes.clear();
+    auto check_number = [&](std::int64_t number) {
+        if (number > limits::integer || number < -limits::integer) return;
+        CAPTURE(number);
+        plain.created_usec = plain.changed_usec = number;
+        plain.attached_usec = plain.detached_usec = number;
+        Grant grant{plain, std::nullopt, 1, 0}, read;
+        std::string text = encode_reply(grant);
+        REQUIRE(text.find("\"createdUsec\":" + std::to_string(number) + ",\"attachedUsec\":" + std::to_string(number) + ",") !=
+                std::string::npos);
+        REQUIRE(read_as_written(text, read));
+        REQUIRE((read == grant));
+        // No number begins with a zero.
+        text.insert(text.find("createdUsec\":") + 13 + (number < 0 ? 1 : 0), "0");
+        REQUIRE_FALSE(read_as_written(text, read));
+    };
+    std::int64_t power = 1;
+    for (int digits = 1; digits <= 16; digits++, power *= 10) {
+        for (std::int64_t near = -12; near <= 12; near++) {
+            check_number(power + near);
+            check_number(-power + near);
+            check_number(power * 7 / 3 + near);
+        }
+    }
+    check_number(limits::integer);
+    check_number(-limits::integer);
+    // All that a Grant says at its longest.
+    plain.key = std::string(limits::key_bytes, 'k');
+    plain.id = plain.size_bytes = plain.attachments = plain.created_usec = plain.changed_usec = plain.capacity_bytes = limits::integer;
+    plain.attached_usec = plain.detached_usec = plain.expires_usec = plain.lease_usec = -limits::integer;
+    plain.mode = plain.creator_pid = std::numeric_limits<std::int32_t>::min();
+    plain.owner_uid = plain.owner_gid = plain.creator_uid = plain.creator_gid = std::numeric_limits<std::uint32_t>::max();
+    plain.lifetime = Lifetime::persistent;
+    plain.huge_pages = HugePages::transparent;
+    plain.state = State::deleted;
+    Grant longest{plain, false, std::numeric_limits<std::uint32_t>::max(), std::numeric_limits<std::int32_t>::max()}, read;
+    REQUIRE(read_as_written(encode_reply(longest), read));
+    CHECK((read == longest));
 }
 
 TEST_CASE("every byte changed in a usual grant makes the same of it with and without the parser") {

@@ -85,15 +85,15 @@ TEST_CASE("attachments are counted and end together with their holder's end") {
     CHECK(added.describe().attachments == 3);
     CHECK(added.describe().attached_usec);
     CHECK_FALSE(added.describe().detached_usec);
-    CHECK(one.holds(second));
-    CHECK_FALSE(other.holds(second));
+    CHECK(registry.holds(one, second));
+    CHECK_FALSE(registry.holds(other, second));
     CHECK(registry.find_attached(third) == &added);
     CHECK(registry.detach_all(one, 1));
     CHECK(added.describe().attachments == 2);
     CHECK_FALSE(registry.detach_all(one, 1));
     CHECK(added.describe().attachments == 1);
     CHECK(added.describe().detached_usec);
-    CHECK_FALSE(one.holds(first));
+    CHECK_FALSE(registry.holds(one, first));
     CHECK(registry.find_attached(first) == nullptr);
     registry.detach_all(other);
 }
