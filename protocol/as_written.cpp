@@ -10,6 +10,7 @@
 
 #include "json_reader.hpp"
 #include "json_writer.hpp"
+#include "key.hpp"
 #include "limits.hpp"
 
 namespace shmd {
@@ -75,6 +76,15 @@ class AsWritten {
         return *this;
     }
 
+    /// One that is valid.
+    AsWritten& key(std::optional<std::string>& out) {
+        std::string_view says;
+        string(says);
+        good_ = good_ && is_valid_key(says);
+        if (good_) out = says;
+        return *this;
+    }
+
     /// Fastest for the one that is there already.
     template <typename E>
     AsWritten& name(E& out) {
@@ -94,6 +104,7 @@ class AsWritten {
         return *this;
     }
 
+    [[nodiscard]] bool good() const { return good_; }
     /// All was as expected, and nothing follows.
     [[nodiscard]] bool complete() const { return good_ && at_ == end_; }
 
@@ -179,27 +190,83 @@ void read(AsWritten& text, Segment& segment) {
     text.text(",\"numaNodes\":null}");
 }
 
+// False when it was not as expected, or is not sound.
+bool read(AsWritten& text, Grant& grant) {
+    text.text("{\"segment\":");
+    read(text, grant.segment);
+    if (text.continues_with(",\"created\":")) text.boolean(grant.created.emplace());
+    text.text(",\"attachment\":").integer(grant.attachment);
+    text.text(",\"fileDescriptor\":").integer(grant.file_descriptor).text("}");
+    return text.good() && json::is_sound(grant.segment) && json::is_sound(grant);
+}
+
+// Up to the members that are rare.
+bool read(AsWritten& text, Create& create) {
+    text.key(create.key).text(",\"sizeBytes\":").integer(create.size_bytes);
+    if (text.continues_with(",\"mode\":")) text.integer(create.mode.emplace());
+    if (text.continues_with(",\"createMode\":")) text.name(create.create_mode.emplace());
+    if (text.continues_with(",\"access\":")) text.name(create.access.emplace());
+    if (text.continues_with(",\"reserve\":")) text.name(create.reserve.emplace());
+    if (text.continues_with(",\"lifetime\":")) text.name(create.lifetime.emplace());
+    text.text("}}");
+    bool is_good_mode = !create.mode || (*create.mode >= 0 && *create.mode <= limits::mode_bits);
+    return text.good() && create.size_bytes >= 1 && is_good_mode && create.lifetime != Lifetime::lease;
+}
+
+// Whether the keys are valid is said for each of them, in the reply.
+bool read(AsWritten& text, OpenMany& open) {
+    do {
+        std::string_view key;
+        text.text("{\"key\":").string(key).text("}");
+        if (!text.good() || open.targets.size() == limits::batch) return false;
+        open.targets.push_back({std::string(key), std::nullopt});
+    } while (text.continues_with(","));
+    text.text("],\"access\":").name(open.access).text("}}");
+    return text.good();
+}
+
 }  // namespace
 
-std::optional<Open> open_as_written(std::string_view message) {
-    Open call;
-    std::string_view key;
+std::optional<Call> call_as_written(std::string_view message) {
     AsWritten text(message);
-    text.text("{\"method\":\"io.shmd.Segments.Open\",\"parameters\":{\"key\":").string(key);
-    text.text(",\"access\":").name(call.access).text("}}");
+    text.text("{\"method\":\"io.shmd.Segments.");
+    Call call{{}, CallBody(Open{})};
+    CallBody& body = *call.body;
+    if (text.continues_with("Open\",\"parameters\":{\"key\":")) {
+        Open& open = *std::get_if<Open>(&body);
+        text.key(open.target.key).text(",\"access\":").name(open.access).text("}}");
+    } else if (text.continues_with("Detach\",\"parameters\":{\"attachment\":")) {
+        Detach& detach = body.emplace<Detach>();
+        text.integer(detach.attachment).text("},\"oneway\":true}");
+        call.flags.oneway = true;
+        if (detach.attachment == 0) return std::nullopt;
+    } else if (text.continues_with("Create\",\"parameters\":{\"key\":")) {
+        if (!read(text, body.emplace<Create>())) return std::nullopt;
+    } else if (text.continues_with("Delete\",\"parameters\":{\"key\":")) {
+        text.key(body.emplace<Delete>().target.key).text("}}");
+    } else if (text.continues_with("OpenMany\",\"parameters\":{\"targets\":[")) {
+        if (!read(text, body.emplace<OpenMany>())) return std::nullopt;
+    }
     if (!text.complete()) return std::nullopt;
-    call.target.key = key;
     return call;
 }
 
 bool read_as_written(std::string_view message, Grant& grant) {
     AsWritten text(message);
-    text.text("{\"parameters\":{\"segment\":");
-    read(text, grant.segment);
-    if (text.continues_with(",\"created\":")) text.boolean(grant.created.emplace());
-    text.text(",\"attachment\":").integer(grant.attachment);
-    text.text(",\"fileDescriptor\":").integer(grant.file_descriptor).text("}}");
-    return text.complete() && json::is_sound(grant.segment) && json::is_sound(grant);
+    text.text("{\"parameters\":");
+    bool is_sound = read(text, grant);
+    return is_sound && text.text("}").complete();
+}
+
+bool read_as_written(std::string_view message, OpenResults& reply) {
+    AsWritten text(message);
+    text.text("{\"parameters\":{\"results\":[");
+    do {
+        text.text("{\"grant\":");
+        if (!read(text, reply.results.emplace_back().grant.emplace())) return false;
+        text.text("}");
+    } while (text.continues_with(","));
+    return text.text("]}}").complete();
 }
 
 bool read_as_written(std::string_view message, SegmentReply& reply) {

@@ -9,11 +9,15 @@
 
 namespace shmd {
 
-/// An Open by key without further parameters. Its key is not looked at.
-[[nodiscard]] std::optional<Open> open_as_written(std::string_view message);
+/// A call with nothing but its usual parameters, and with nothing wrong: Open and Delete by key, OpenMany by keys, of which some
+/// may not be valid, Create with a key and without labels and the like, and Detach as a oneway call.
+[[nodiscard]] std::optional<Call> call_as_written(std::string_view message);
 
 /// A reply with one grant, of a segment without labels, entries and nodes.
 [[nodiscard]] bool read_as_written(std::string_view message, Grant& grant);
+
+/// A reply with grants of such segments and nothing else.
+[[nodiscard]] bool read_as_written(std::string_view message, OpenResults& reply);
 
 /// A reply that describes such a segment.
 [[nodiscard]] bool read_as_written(std::string_view message, SegmentReply& reply);

@@ -422,8 +422,8 @@ bool labels_fit(const Labels& labels) {
 }
 
 std::variant<Call, Violation> decode_call(std::string_view message, Endpoint endpoint) {
-    if (auto open = open_as_written(message); open && endpoint == Endpoint::segments && is_valid_key(*open->target.key)) {
-        return Call{{}, CallBody(*std::move(open))};
+    if (endpoint == Endpoint::segments) {
+        if (auto usual = call_as_written(message)) return *std::move(usual);
     }
     json::Document document(message);
     if (auto violation = check_envelope(document.root())) return std::move(*violation);

@@ -126,7 +126,7 @@ struct EncodeParameters {
     void operator()(const T& call) const { system_v::write(out, call); }
 };
 
-// The most frequent call, in one go.
+// The most frequent calls, in one go.
 std::optional<std::string> encode_usual(const Open& call) {
     const std::optional<std::string>& key = call.target.key;
     bool usual = key && !call.target.id && key->size() <= limits::key_bytes && json::stands_for_itself(*key) &&
@@ -143,12 +143,24 @@ std::optional<std::string> encode_usual(const Open& call) {
     return message;
 }
 
+std::string encode_usual(const Detach& call) {
+    constexpr std::size_t most_rest = 100;
+    std::string message;
+    json::BoundedText<json::most_digits + most_rest>(message)
+        .text("{\"method\":\"io.shmd.Segments.Detach\",\"parameters\":{\"attachment\":")
+        .integer(call.attachment)
+        .text("},\"oneway\":true}");
+    return message;
+}
+
 }  // namespace
 
 std::string encode_call(const CallBody& body, CallFlags flags) {
     if (const Open* open = std::get_if<Open>(&body); open && flags == CallFlags{}) {
         if (auto usual = encode_usual(*open)) return *std::move(usual);
     }
+    constexpr CallFlags oneway{.oneway = true};
+    if (const Detach* detach = std::get_if<Detach>(&body); detach && flags == oneway) return encode_usual(*detach);
     constexpr std::size_t usual_bytes = 200;
     std::string message;
     message.reserve(usual_bytes);

@@ -117,16 +117,16 @@ Opened Client::open(const Target& target, Access access, bool sealed) {
 }
 
 // One of the grants of a reply that has many.
-Opened map_one(const SharedConnection& connected, Grant grant, std::vector<UniqueFd>& descriptors, bool lost, Access access) {
+Opened map_one(const SharedConnection& connected, Grant&& grant, std::vector<UniqueFd>& descriptors, bool lost, Access access) {
     auto index = static_cast<std::size_t>(grant.file_descriptor);
-    Answer<Grant> answer{std::move(grant)};
-    if (index < descriptors.size()) answer.descriptor = std::move(descriptors[index]);
-    answer.descriptor_lost = lost;
-    return OpenSegment::map(connected, std::move(answer), access);
+    UniqueFd descriptor;
+    if (index < descriptors.size()) descriptor = std::move(descriptors[index]);
+    return OpenSegment::map(connected, std::move(grant), descriptor, lost, access);
 }
 
 Outcome<std::vector<Opened>> Client::open_many(const std::vector<std::string>& keys, Access access) {
     auto attempt = [&](const SharedConnection& connected, const std::string& message) -> Outcome<std::vector<Opened>> {
+        connected->open_queue_if_wanted();
         auto answer = connected->call<OpenResults>(message);
         if (!answer) return std::move(answer.failure());
         std::vector<Opened> opened;

@@ -97,10 +97,13 @@ Mapping::~Mapping() {
 Outcome<std::unique_ptr<OpenSegment>> OpenSegment::map(const std::shared_ptr<Connection>& connection,
                                                        Outcome<Answer<Grant>>&& answer, Access access) {
     if (!answer) return std::move(answer.failure());
-    const Grant& grant = answer->body;
-    auto mapping = answer->descriptor ? Mapping::of(answer->descriptor, grant.segment, access)
-                                      : no_descriptor(answer->descriptor_lost);
-    if (mapping) return std::make_unique<OpenSegment>(connection, std::move(answer->body), std::move(*mapping), access);
+    return map(connection, std::move(answer->body), answer->descriptor, answer->descriptor_lost, access);
+}
+
+Outcome<std::unique_ptr<OpenSegment>> OpenSegment::map(const std::shared_ptr<Connection>& connection, Grant&& grant,
+                                                       const UniqueFd& descriptor, bool lost, Access access) {
+    auto mapping = descriptor ? Mapping::of(descriptor, grant.segment, access) : no_descriptor(lost);
+    if (mapping) return std::make_unique<OpenSegment>(connection, std::move(grant), std::move(*mapping), access);
 
     connection->let_go(grant.attachment);
     if (mapping.failure().code == EPROTO) {
@@ -182,10 +185,11 @@ void OpenSegment::tell_of_end(std::span<OpenSegment* const> segments) {
     if (!connection->ours()) return;
     std::string calls;
     for (const OpenSegment* segment : segments) {
+        if (connection->end_soon(segment->attachment_) && segment->may_end_late()) continue;
         if (!calls.empty()) calls += '\0';
         calls += encode_call(Detach{segment->attachment_}, {.oneway = true});
     }
-    if (!connection->notify(std::move(calls))) return;
+    if (!calls.empty() && !connection->notify(std::move(calls))) return;
     for (OpenSegment* segment : segments) {
         connection->let_go(segment->attachment_);
         segment->connection_.reset();

@@ -52,6 +52,9 @@ class OpenSegment {
     /// and a segment that was created for it is deleted.
     static Outcome<std::unique_ptr<OpenSegment>> map(const std::shared_ptr<Connection>& connection,
                                                      Outcome<Answer<Grant>>&& answer, Access access);
+    /// The same of one grant and its descriptor, if it has come. lost: the kernel has dropped some.
+    static Outcome<std::unique_ptr<OpenSegment>> map(const std::shared_ptr<Connection>& connection, Grant&& grant,
+                                                     const UniqueFd& descriptor, bool lost, Access access);
 
     OpenSegment(const std::shared_ptr<Connection>& connection, Grant&& grant, Mapping&& mapping, Access access);
     OpenSegment(const OpenSegment&) = delete;

@@ -261,16 +261,79 @@ TEST_CASE("what an Open usually says is read without the parser, and only that")
     check_grant({plain, std::nullopt, 1, 0}, false);
     check_grant({full_segment(), true, 1, 0}, false);
 
-    for (Access access : {Access::read, Access::write}) {
-        Open call{{"a/b", std::nullopt}, access};
-        auto read = open_as_written(encode_call(call));
+    plain.key = "a/b";
+    OpenResults results{{{Grant{plain, std::nullopt, 1, 0}, std::nullopt}, {Grant{plain, std::nullopt, 2, 1}, std::nullopt}}};
+    for (OpenResult& each : results.results) each.grant->segment.labels.clear();
+    OpenResults some;
+    CHECK(read_as_written(encode_reply(results), some));
+    CHECK(some == results);
+    results.results[1] = {std::nullopt, to_remote(Error::permission_denied())};
+    CHECK_FALSE(read_as_written(encode_reply(results), some));
+    CHECK((std::get<OpenResults>(decode_reply<OpenResults>(encode_reply(results))->body) == results));
+}
+
+TEST_CASE("usual calls are read without the parser, as the parser reads them, and others are left to it") {
+    // Read by the parser, for the space at the end.
+    auto parse = [](const std::string& text) { return std::get<Call>(decode_call(text + " ", Endpoint::segments)); };
+    auto check_usual = [&](const CallBody& body, CallFlags flags = {}) {
+        std::string text = encode_call(body, flags);
+        CAPTURE(text);
+        auto read = call_as_written(text);
         REQUIRE(read);
-        CHECK(*read == call);
-        call.wait_usec = 1;
-        CHECK_FALSE(open_as_written(encode_call(call)));
+        REQUIRE(read->body);
+        CHECK((*read->body == body));
+        CHECK((read->flags == flags));
+        CHECK((*parse(text).body == body));
+        CHECK_FALSE(call_as_written(text + " "));
+    };
+    auto check_other = [&](const CallBody& body, CallFlags flags = {}) {
+        std::string text = encode_call(body, flags);
+        CAPTURE(text);
+        CHECK_FALSE(call_as_written(text));
+        auto read = std::get<Call>(decode_call(text, Endpoint::segments));
+        CHECK((read.flags == flags));
+        CHECK(read.body.has_value() == parse(text).body.has_value());
+    };
+    const std::string longest(limits::key_bytes, 'k');
+    const Target by_key{"a/b", std::nullopt}, by_id{std::nullopt, 1};
+    for (Access access : {Access::read, Access::write}) {
+        check_usual(Open{by_key, access});
+        check_usual(Open{{longest, std::nullopt}, access});
+        check_other(Open{by_key, access, 1});
+        check_other(Open{by_key, access, std::nullopt, true});
+        check_usual(OpenMany{{by_key}, access});
+        check_usual(OpenMany{{by_key, {"", std::nullopt}, {"no key", std::nullopt}}, access});
+        check_usual(OpenMany{std::vector<Target>(limits::batch, by_key), access});
+        check_other(OpenMany{std::vector<Target>(limits::batch + 1, by_key), access});
+        check_other(OpenMany{{by_key, by_id}, access});
+        check_other(OpenMany{{}, access});
     }
-    CHECK_FALSE(open_as_written(encode_call(Open{{std::nullopt, 1}, Access::read})));
-    CHECK_FALSE(open_as_written(encode_call(Open{{"a", std::nullopt}, Access::read}, {.oneway = true})));
+    for (const char* key : {"", "no key", "\"", "/a", "\xc3\xa9"}) {
+        check_other(Open{{key, std::nullopt}, Access::read});
+        check_other(Delete{{key, std::nullopt}});
+        check_other(Create{key, 1});
+    }
+    check_other(Open{{longest + "k", std::nullopt}, Access::read});
+    check_other(Open{by_id, Access::read});
+    check_other(Open{by_key, Access::read}, {.oneway = true});
+    check_usual(Delete{by_key});
+    check_other(Delete{by_id});
+    check_usual(Detach{4294967295U}, {.oneway = true});
+    check_other(Detach{0}, {.oneway = true});
+    check_other(Detach{1});
+    for (std::int64_t size : {std::int64_t{1}, std::int64_t{4096}, limits::integer}) {
+        check_usual(Create{"a", size});
+        check_usual(Create{"a", size, 0777, CreateMode::any, Access::read, Reserve::populate, std::nullopt, Lifetime::creator});
+        check_usual(Create{"a", size, std::nullopt, std::nullopt, Access::write, std::nullopt, std::nullopt, Lifetime::attached});
+    }
+    check_other(Create{std::nullopt, 1});
+    check_other(Create{"a", 0});
+    check_other(Create{"a", 1, 01000});
+    check_other(Create{"a", 1, -1});
+    check_other(Create{"a", 1, std::nullopt, std::nullopt, std::nullopt, std::nullopt, true});
+    check_other(Create{"a", 1, std::nullopt, std::nullopt, std::nullopt, std::nullopt, std::nullopt, Lifetime::lease});
+    check_other(Create{.key = "a", .size_bytes = 1, .labels = Labels{{"a", "b"}}});
+    check_other(Create{.key = "a", .size_bytes = 1, .capacity_bytes = 2});
 }
 
 TEST_CASE("numbers of every length are written as the library writes them, and read again without the parser") {
