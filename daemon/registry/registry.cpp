@@ -103,8 +103,7 @@ Registry::Registry(std::function<void(Remains)> release)
     : release_(std::move(release)), next_id_(first_id()), last_attachment_(random_attachment_id()) {}
 
 Entry* Registry::find(std::string_view key) {
-    auto found = by_key_.find(key);
-    return found == by_key_.end() ? nullptr : found->second;
+    return by_key_.find(key);
 }
 
 Entry* Registry::find(std::int64_t id) {
@@ -160,13 +159,13 @@ Entry& Registry::restore(std::unique_ptr<Entry> entry) {
 Entry& Registry::insert(std::unique_ptr<Entry> entry) {
     Entry& added = *entry;
     try {
+        by_key_.make_room();
         by_id_.emplace(added.id, std::move(entry));
-        if (added.key) by_key_.emplace(*added.key, &added);
     } catch (...) {
         system_v_.take_back(added);
-        by_id_.erase(added.id);
         throw;
     }
+    if (added.key) by_key_.insert(added);
     relist(added);
     return added;
 }
@@ -315,21 +314,13 @@ void Registry::remove(Entry& entry, Event why) {
 
 void Registry::publish(Entry& entry, std::string key) {
     assert(entry.state == State::staged);
+    by_key_.make_room();
     Entry* replaced = find(key);
     entry.key = std::move(key);
     if (!replaced) {
-        try {
-            by_key_.emplace(*entry.key, &entry);
-        } catch (...) {
-            entry.key.reset();
-            throw;
-        }
+        by_key_.insert(entry);
     } else {
-        // The view must be into the entry that stays. Taking the node over cannot fail.
-        auto node = by_key_.extract(*entry.key);
-        node.key() = *entry.key;
-        node.mapped() = &entry;
-        by_key_.insert(std::move(node));
+        by_key_.replace(*replaced, entry);
         unlist(*replaced);
         replaced->state = State::deleted;
         replaced->creator_watch.reset();
@@ -438,7 +429,7 @@ void Registry::relist(Entry& entry) {
 
 void Registry::forget_key(Entry& entry) {
     if (!entry.key) return;
-    by_key_.erase(*entry.key);
+    by_key_.erase(entry);
     entry.key.reset();
 }
 

@@ -17,6 +17,7 @@
 
 #include "change_page.hpp"
 #include "detach_queue.hpp"
+#include "key_index.hpp"
 #include "memory.hpp"
 #include "policy.hpp"
 #include "quota.hpp"
@@ -46,38 +47,40 @@ struct Sync {
 
 /// One segment. Handlers read it; the Registry alone changes it.
 struct Entry {
-    std::int64_t id = 0;
+    // What an open needs, close together.
     std::optional<std::string> key;
-    std::optional<std::string> staged_key;  // the one to publish under, if it was named at creation
+    std::int64_t id = 0;
     Acl acl;
     State state = State::live;
     Lifetime lifetime = Lifetime::persistent;
-    std::int64_t lease_usec = 0;  // with Lifetime::lease
-    std::int64_t lease_end = 0;   // of boot_usec()
-    bool evictable = false;
-    std::int64_t last_used = 0;                  // of boot_usec(): the last end of an attachment, or the creation
-    ProcessId creator_process;
-    std::weak_ptr<void> creator;                 // the creating process, as long as something watches it
-    std::shared_ptr<void> creator_watch;         // with Lifetime::creator
-    std::vector<Attachment*> attachments;        // in no order
-    std::int32_t last_pid = 0;   // of the process that last attached or detached; 0: none did
-    int system_v_index = -1;     // in the table of System V segments; -1: it is not there
-    bool memory_locked = false;  // marked so by SHM_LOCK
+    std::shared_ptr<Memory> memory;
+    std::int64_t size_bytes = 0;
+    std::int64_t capacity_bytes = 0;
+    std::vector<Attachment*> attachments;  // in no order
     std::int64_t created_usec = 0;
     std::optional<std::int64_t> attached_usec;
     std::optional<std::int64_t> detached_usec;
     std::int64_t changed_usec = 0;
     Labels labels;
-    std::shared_ptr<Memory> memory;
-    std::int64_t size_bytes = 0;
-    std::int64_t capacity_bytes = 0;
+    ProcessId creator_process;
+    std::int64_t lease_usec = 0;  // with Lifetime::lease
+    std::int64_t lease_end = 0;   // of boot_usec()
+    std::int64_t last_used = 0;   // of boot_usec(): the last end of an attachment, or the creation
+    std::unique_ptr<Sync> sync;   // once somebody has asked for it
+    std::int32_t last_pid = 0;    // of the process that last attached or detached; 0: none did
+    int system_v_index = -1;      // in the table of System V segments; -1: it is not there
+    bool evictable = false;
+
+    bool memory_locked = false;             // marked so by SHM_LOCK
     Reserve reserve = Reserve::allocate;
-    std::weak_ptr<void> resizing;  // there while a Resize is under way
-    Kept kept;                     // given up after the memory
+    std::optional<std::string> staged_key;  // the one to publish under, if it was named at creation
+    std::weak_ptr<void> creator;            // the creating process, as long as something watches it
+    std::shared_ptr<void> creator_watch;    // with Lifetime::creator
+    std::weak_ptr<void> resizing;           // there while a Resize is under way
+    Kept kept;                              // given up after the memory
     Charge segment_charge;
     Charge bytes_charge;
     Charge staged_charge;  // while staged
-    std::unique_ptr<Sync> sync;  // once somebody has asked for it
 
     [[nodiscard]] bool sealed() const { return memory->sealed(); }
     [[nodiscard]] bool closed_to_writers() const { return memory->closed_to_writers(); }
@@ -312,7 +315,7 @@ class Registry {
     std::int64_t next_id_;
     std::uint32_t last_attachment_;
     std::map<std::int64_t, std::unique_ptr<Entry>> by_id_;
-    std::unordered_map<std::string_view, Entry*> by_key_;  // views into the entries
+    KeyIndex by_key_;
     std::unordered_map<std::uint32_t, Attachment> attachments_;
     std::set<HeldAttachments*> queued_;  // those with a queue
     std::multimap<std::string, std::function<void()>> waiting_;
