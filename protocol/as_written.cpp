@@ -246,6 +246,8 @@ std::optional<Call> call_as_written(std::string_view message) {
         text.key(body.emplace<Delete>().target.key).text("}}");
     } else if (text.continues_with("OpenMany\",\"parameters\":{\"targets\":[")) {
         if (!read(text, body.emplace<OpenMany>())) return std::nullopt;
+    } else {
+        return std::nullopt;
     }
     if (!text.complete()) return std::nullopt;
     return call;

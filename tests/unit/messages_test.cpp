@@ -381,6 +381,56 @@ TEST_CASE("numbers of every length are written as the library writes them, and r
     CHECK((read == longest));
 }
 
+TEST_CASE("every byte changed in a usual call or batch makes the same of it with and without the parser") {
+    const std::string bytes = "019-\"\\ ntk{}[],:\x1f\x7f\xc3";
+    auto changes_of = [&](const std::string& text, auto&& check) {
+        for (std::size_t i = 0; i < text.size(); i++) {
+            for (char byte : bytes) {
+                std::string changed = text;
+                changed[i] = byte;
+                check(changed);
+                check(text.substr(0, i) + byte + text.substr(i));
+            }
+            check(text.substr(0, i) + text.substr(i + 1));
+            check(text.substr(0, i));
+        }
+    };
+    const Target key{"k1", std::nullopt};
+    const std::vector<std::string> calls{
+        encode_call(Open{key, Access::read}), encode_call(Delete{key}), encode_call(Detach{12}, {.oneway = true}),
+        encode_call(OpenMany{{key, key}, Access::write}),
+        encode_call(Create{"k1", 10, 0600, CreateMode::any, Access::read, Reserve::lazy, std::nullopt, Lifetime::attached})};
+    int read_without = 0;
+    for (const std::string& text : calls) {
+        changes_of(text, [&](const std::string& changed) {
+            auto read = call_as_written(changed);
+            if (!read) return;
+            CAPTURE(changed);
+            auto parsed = decode_call(changed + " ", Endpoint::segments);
+            REQUIRE(std::holds_alternative<Call>(parsed));
+            REQUIRE(std::get<Call>(parsed).body.has_value());
+            CHECK((*std::get<Call>(parsed).body == *read->body));
+            CHECK((std::get<Call>(parsed).flags == read->flags));
+            read_without++;
+        });
+    }
+    CHECK(read_without > 100);
+    Segment plain = bare_segment();
+    plain.labels.clear();
+    plain.acl.clear();
+    plain.numa_nodes.clear();
+    plain.key = "k";
+    OpenResults some{{{Grant{plain, std::nullopt, 12, 0}, std::nullopt}, {Grant{plain, std::nullopt, 13, 1}, std::nullopt}}};
+    changes_of(encode_reply(some), [&](const std::string& changed) {
+        OpenResults read;
+        if (!read_as_written(changed, read)) return;
+        CAPTURE(changed);
+        auto parsed = decode_reply<OpenResults>(changed + " ");
+        REQUIRE(parsed);
+        CHECK((std::get<OpenResults>(parsed->body) == read));
+    });
+}
+
 TEST_CASE("every byte changed in a usual grant makes the same of it with and without the parser") {
     Segment plain = bare_segment();
     plain.key = "k";
