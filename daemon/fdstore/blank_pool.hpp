@@ -5,39 +5,46 @@
 #include <optional>
 #include <vector>
 
+#include "blanks.hpp"
 #include "fd_store.hpp"
+#include "memory.hpp"
 #include "unique_fd.hpp"
 
 namespace shmd {
 
 class BlankPool {
   public:
-    struct Blank {
-        Blank(Slot s, UniqueFd f) : slot(s), fd(std::move(f)) {}
+    struct Stored {
         Slot slot;
-        UniqueFd fd;
+        Blank blank;
     };
 
-    explicit BlankPool(FdStore& store) : store_(store) {}
+    /// blanks: where they come from.
+    BlankPool(FdStore& store, Blanks& blanks) : store_(store), source_(blanks) {}
     BlankPool(const BlankPool&) = delete;
     BlankPool& operator=(const BlankPool&) = delete;
 
     /// One that is stored, if there is one; orders more when they get few.
-    std::optional<Blank> take();
+    std::optional<Stored> take();
     /// Takes one over that an earlier process has left.
-    void adopt(Blank blank) { blanks_.push_back(std::move(blank)); }
+    void adopt(Slot slot, UniqueFd file) { blanks_.push_back({slot, Blank{std::move(file)}}); }
     /// Orders what is missing.
     void fill();
+    /// Closes what can be done without: the files stay. True when that has freed descriptors.
+    bool give_up();
 
     /// How many there are when nobody takes any.
     static constexpr std::size_t full = 64;
 
   private:
-    // So many are made at a time: whoever calls just then waits for it.
+    Blank make();
+
+    // So many are ordered at a time, so that the manager is not told of each.
     static constexpr std::size_t portion = 8;
 
     FdStore& store_;
-    std::vector<Blank> blanks_;
+    Blanks& source_;
+    std::vector<Stored> blanks_;
     std::size_t ordered_ = 0;
 };
 

@@ -143,12 +143,14 @@ Result<void> Handlers::prepare(Client& client, NewSegment& segment, bool grants)
     bool reserves = call.reserve != Reserve::lazy && !placement->is_pooled();
     auto ready = reserves ? take_ready(call, *placement) : std::nullopt;
     if (reserves) make_room_for(call.size_bytes - (ready ? ready->bytes : 0));
-    UniqueFd blank;
+    Blank blank;
     if (ready) {
         segment.was_ready = true;
         segment.kept = std::move(ready->kept);
-        blank = std::move(*ready->memory).take_file();
-    } else if (recorder_) {
+        blank.file = std::move(*ready->memory).take_file();
+    } else if (!recorder_) {
+        if (auto taken = placement->is_pooled() ? std::nullopt : blanks_.take()) blank = *std::move(taken);
+    } else {
         auto place = recorder_->take_place(!placement->is_pooled());
         // What is ready for nobody yet has places, too.
         bool more = !place && operations_.give_back_ready && operations_.give_back_ready() > 0;
@@ -157,11 +159,14 @@ Result<void> Handlers::prepare(Client& client, NewSegment& segment, bool grants)
         segment.kept = std::move(place->kept);
         blank = std::move(place->blank);
     }
-    auto memory = Memory::create(call.key.value_or(""), capacity,
-                                 {call.sealable.value_or(true), *std::move(placement)}, std::move(blank));
+    auto memory = with_descriptors([&] {
+        return Memory::create(call.key.value_or(""), capacity, {call.sealable.value_or(true), *placement}, std::move(blank.file));
+    });
     if (!memory) return std::move(memory).error();
-    if (grants) {
-        auto fd = memory->grant(call.access.value_or(Access::write));
+    Access access = call.access.value_or(Access::write);
+    if (grants && access == Access::write) segment.fd = std::move(blank.writer);
+    if (grants && !segment.fd) {
+        auto fd = open(*memory, access);
         if (!fd) return std::move(fd).error();
         segment.fd = *std::move(fd);
     }
@@ -185,9 +190,10 @@ Result<void> Handlers::keep(Creation& creation, const std::function<void()>& don
     auto left = std::make_shared<std::size_t>(0);
     for (NewSegment& segment : creation.segments) {
         if (segment.kept.stored()) continue;
-        auto stored = recorder_->store(segment.kept, *segment.memory, [left, done] {
+        std::function<void()> one_done = [left, done] {
             if (--*left == 0) done();
-        });
+        };
+        auto stored = with_descriptors([&] { return recorder_->store(segment.kept, *segment.memory, one_done); });
         if (!stored) return stored;
         ++*left;
     }
@@ -275,7 +281,7 @@ Result<Handlers::Ready> Handlers::make_ready(Client& client, NewSegment& segment
         return *std::move(bad);
     }
     if (ready.existing) {
-        auto fd = ready.existing->memory->grant(ready.access);
+        auto fd = open(*ready.existing->memory, ready.access);
         if (!fd) return std::move(fd).error();
         ready.fd = *std::move(fd);
     } else {
@@ -320,7 +326,8 @@ Grant Handlers::commit(Client& client, Ready ready, std::vector<UniqueFd>& fds) 
     Entry* entry = ready.existing ? ready.existing : &add(client, *ready.segment);
     Grant grant;
     grant.attachment = registry_.attach(*entry, client.held, ready.access, std::move(ready.attachment_charge));
-    grant.segment = entry->describe();
+    // What nobody had before, nobody has sealed.
+    entry->describe(grant.segment, ready.existing && entry->sealed());
     grant.created = !ready.existing;
     grant.file_descriptor = static_cast<int>(fds.size());
     fds.push_back(std::move(ready.fd));
@@ -329,11 +336,15 @@ Grant Handlers::commit(Client& client, Ready ready, std::vector<UniqueFd>& fds) 
 
 // ---- Open ----
 
+Result<UniqueFd> Handlers::open(const Memory& memory, Access access) {
+    return with_descriptors([&] { return memory.grant(access); });
+}
+
 // Makes a grant that is as it was made this one, or says why not.
 std::optional<Error> Handlers::grant(Client& client, Entry& entry, Access access, std::vector<UniqueFd>& fds, Grant& grant) {
     if (!check(client.peer, entry.acl, access)) return Error::permission_denied();
     if (access == Access::write && entry.closed_to_writers()) return sealed_error(entry);
-    auto fd = entry.memory->grant(access);
+    auto fd = open(*entry.memory, access);
     if (!fd) return std::move(fd).error();
     auto charge = quota_.charge(client.peer.uid, Resource::attachments, 1);
     if (!charge) return std::move(charge).error();
@@ -411,11 +422,11 @@ Outcome Handlers::act(Client& client, const OpenDetachQueue&) {
     if (!Registry::queue_of(client.held)) {
         auto charge = quota_.charge(client.peer.uid, Resource::bytes, DetachQueue::bytes);
         if (!charge) return std::move(charge).error();
-        auto made = DetachQueue::create();
+        auto made = with_descriptors(DetachQueue::create);
         if (!made) return std::move(made).error();
         registry_.add_queue(client.held, *std::move(made), *std::move(charge));
     }
-    auto fd = Registry::queue_of(client.held)->grant();
+    auto fd = with_descriptors([&] { return Registry::queue_of(client.held)->grant(); });
     if (!fd) return std::move(fd).error();
     Answer answer{PageReply{0}};
     answer.fds.push_back(*std::move(fd));

@@ -68,9 +68,10 @@ std::vector<Holder> holders_of(const Entry& entry, const F& counts) {
 
 }  // namespace
 
-Handlers::Handlers(Registry& registry, Quota& quota, KeyPolicy policy)
+Handlers::Handlers(Registry& registry, Quota& quota, Blanks& blanks, KeyPolicy policy)
     : registry_(registry),
       quota_(quota),
+      blanks_(blanks),
       started_usec_(now_usec()),
       machine_bytes_(machine_memory()),
       policy_(std::move(policy)),

@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "blanks.hpp"
 #include "messages.hpp"
 #include "orphans.hpp"
 #include "policy.hpp"
@@ -44,6 +45,8 @@ struct Operations {
     std::function<bool()> reclaim{};
     /// Gives all memory back that is ready for nobody yet; how many bytes that is.
     std::function<std::int64_t()> give_back_ready{};
+    /// Closes the descriptors that are kept for nobody yet; true when there were some.
+    std::function<bool()> give_up_descriptors{};
 };
 
 /// An answer with the descriptors that go with it.
@@ -129,7 +132,7 @@ using Outcome = std::variant<Answer, Error, std::unique_ptr<Creation>, std::uniq
 
 class Handlers {
   public:
-    Handlers(Registry& registry, Quota& quota, KeyPolicy policy = {});
+    Handlers(Registry& registry, Quota& quota, Blanks& blanks, KeyPolicy policy = {});
 
     /// Answers a call that decode_call() let through.
     Outcome handle(Client& client, const Call& call);
@@ -260,11 +263,21 @@ class Handlers {
     void evict_for(std::int64_t bytes);
     std::optional<ReadyMemory::Ready> take_ready(const Create& call, const Placement& placement);
     void make_room_for(std::int64_t bytes);
+    /// What opens something, once more if it was refused for want of descriptors that are kept for nobody yet.
+    template <typename Make>
+    auto with_descriptors(const Make& make) {
+        auto made = make();
+        bool lacks = !made && made.error().code == ErrorCode::quota_exceeded && made.error() == Memory::no_descriptors();
+        if (lacks && operations_.give_up_descriptors && operations_.give_up_descriptors()) return make();
+        return made;
+    }
+    Result<UniqueFd> open(const Memory& memory, Access access);
     std::optional<Error> check_lifetime(Client& client, const Entry* entry, std::optional<Lifetime> lifetime);
     [[nodiscard]] bool can_record(std::size_t segment_bytes, std::size_t attachments);
 
     Registry& registry_;
     Quota& quota_;
+    Blanks& blanks_;
     std::int64_t started_usec_;
     std::int64_t machine_bytes_;
     KeyPolicy policy_;

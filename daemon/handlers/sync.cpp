@@ -29,9 +29,9 @@ Outcome Handlers::act(Client& client, const OpenSyncArea& call) {
         if (more) place = recorder_->take_place(true);
         if (!place) return Error::quota_exceeded("segments", static_cast<std::int64_t>(recorder_->capacity()));
         kept = std::move(place->kept);
-        blank = std::move(place->blank);
+        blank = std::move(place->blank.file);
     }
-    auto area = SyncArea::create(std::move(blank));
+    auto area = with_descriptors([&] { return SyncArea::create(std::move(blank)); });
     if (!area) return std::move(area).error();
     NewSyncArea made{call.attachment,
                      std::make_unique<Sync>(Sync{std::move(kept), *std::move(charge), *std::move(area)})};
@@ -40,7 +40,7 @@ Outcome Handlers::act(Client& client, const OpenSyncArea& call) {
 }
 
 Result<void> Handlers::keep(NewSyncArea& area, const std::function<void()>& done) {
-    return recorder_->store(area.sync->kept, *area.sync->area.memory(), done);
+    return with_descriptors([&] { return recorder_->store(area.sync->kept, *area.sync->area.memory(), done); });
 }
 
 // Meanwhile the attachment may have ended, and another may have asked too: the area that is there is the one.
@@ -55,7 +55,8 @@ Outcome Handlers::finish(Client& client, NewSyncArea area) {
 }
 
 Outcome Handlers::pass_sync_area(Entry& entry, std::uint32_t attachment) {
-    auto fd = entry.sync->area.grant(registry_.find_attachment(attachment)->access);
+    Access access = registry_.find_attachment(attachment)->access;
+    auto fd = with_descriptors([&] { return entry.sync->area.grant(access); });
     if (!fd) return std::move(fd).error();
     Answer answer{PageReply{0}};
     answer.fds.push_back(*std::move(fd));

@@ -172,7 +172,7 @@ Outcome Handlers::act(Client& client, const system_v::Attach& call) {
     system_v::AttachReply reply{entry->size_bytes, entry->id, std::nullopt, std::nullopt};
     if (call.probe != true) {
         if (call.known != entry->id) {
-            auto fd = entry->memory->grant(access);
+            auto fd = open(*entry->memory, access);
             if (!fd) return std::move(fd).error();
             answer.fds.push_back(*std::move(fd));
             reply.file_descriptor = 0;
@@ -267,7 +267,7 @@ std::optional<ReplyBody> Handlers::system_v_status(const Entry& entry) {
 Outcome Handlers::act(Client&, const system_v::Changes&) {
     auto page = registry_.change_page();
     if (!page) return std::move(page).error();
-    auto fd = (*page)->grant();
+    auto fd = with_descriptors([&] { return (*page)->grant(); });
     if (!fd) return std::move(fd).error();
     Answer answer{system_v::ChangesReply{0}};
     answer.fds.push_back(*std::move(fd));

@@ -57,7 +57,7 @@ std::unique_ptr<ReadyMemory::Making> ReadyMemory::begin(std::int64_t now_usec) {
         // Nothing of it may have to be stored when a client waits.
         if (!place || !place->kept.stored()) return nullptr;
         making->ready.kept = std::move(place->kept);
-        blank = std::move(place->blank);
+        blank = std::move(place->blank.file);
     }
     auto memory = Memory::ahead(wish->bytes, std::move(blank));
     if (!memory) return nullptr;

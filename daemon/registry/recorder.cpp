@@ -84,7 +84,7 @@ std::size_t Recorder::promises() {
 
 std::optional<Recorder::Place> Recorder::take_place(bool of_blank) {
     if (of_blank) {
-        if (auto blank = blanks_.take()) return Place{Kept(*this, blank->slot, true), std::move(blank->fd)};
+        if (auto stored = blanks_.take()) return Place{Kept(*this, stored->slot, true), std::move(stored->blank)};
     }
     auto slot = store_.take_slot();
     if (!slot) return std::nullopt;

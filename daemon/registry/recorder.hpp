@@ -64,7 +64,7 @@ class Recorder {
     /// Where new memory will be kept; with a file to make it of if one is at hand. Nothing when the store is full.
     struct Place {
         Kept kept;
-        UniqueFd blank{};
+        Blank blank{};
     };
     [[nodiscard]] std::optional<Place> take_place(bool of_blank);
     /// The place that a segment had in an earlier process.

@@ -59,7 +59,7 @@ Segment Entry::describe() const {
     return segment;
 }
 
-void Entry::describe(Segment& segment) const {
+void Entry::describe(Segment& segment, bool is_sealed) const {
     segment.id = id;
     segment.key = key;
     segment.size_bytes = size_bytes;
@@ -70,7 +70,7 @@ void Entry::describe(Segment& segment) const {
     segment.creator_gid = acl.creator_gid;
     segment.creator_pid = creator_process.pid;
     segment.state = state;
-    segment.sealed = sealed();
+    segment.sealed = is_sealed;
     segment.attachments = static_cast<std::int64_t>(attachments.size());
     segment.created_usec = created_usec;
     segment.attached_usec = attached_usec;

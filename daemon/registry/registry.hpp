@@ -91,7 +91,9 @@ struct Entry {
     /// What clients are told.
     [[nodiscard]] Segment describe() const;
     /// The same, into one that is as it was made.
-    void describe(Segment& segment) const;
+    void describe(Segment& segment) const { describe(segment, sealed()); }
+    /// The same where it is known whether it is sealed: the kernel need not be asked.
+    void describe(Segment& segment, bool is_sealed) const;
 };
 
 /// The attachments of one connection. They all end when Registry::detach_all() is called, which its owner must do.

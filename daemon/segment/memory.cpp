@@ -20,6 +20,8 @@
 namespace shmd {
 namespace {
 
+constexpr const char* blank_name = "shmd";
+
 constexpr std::int64_t usual_step_bytes = 32 << 20;
 // Each step waits for every processor for a moment.
 constexpr std::int64_t huge_step_bytes = 64 << 20;
@@ -73,8 +75,8 @@ Result<UniqueFd> reopen(int fd, Access access, std::int64_t size) {
     return opened;
 }
 
-Result<UniqueFd> make_file(const std::string& name, HugePages kind, std::int64_t size) {
-    UniqueFd fd(::memfd_create(name.c_str(), memfd_flags(kind)));
+Result<UniqueFd> make_file(const char* name, HugePages kind, std::int64_t size) {
+    UniqueFd fd(::memfd_create(name, memfd_flags(kind)));
     bool is_pooled = Placement{kind}.is_pooled();
     if (!fd && is_pooled && (errno == ENODEV || errno == EINVAL)) return Error::placement_unavailable(setting_of(kind));
     if (!fd) return refusal(errno, size);
@@ -89,7 +91,7 @@ Result<Memory> Memory::create(std::string_view name, std::int64_t size, MemoryOp
     Placement& placement = options.placement;
     if (placement.is_pooled()) size = in_whole_pages(size, placement.huge_pages);
     if (!blank) {
-        auto made = make_file(memfd_name(name), placement.huge_pages, size);
+        auto made = make_file(memfd_name(name).c_str(), placement.huge_pages, size);
         if (!made) return std::move(made).error();
         blank = *std::move(made);
     }
@@ -102,7 +104,7 @@ Result<Memory> Memory::create(std::string_view name, std::int64_t size, MemoryOp
 
 Result<Memory> Memory::ahead(std::int64_t size, UniqueFd blank) {
     if (!blank) {
-        auto made = Memory::blank();
+        auto made = make_file(blank_name, HugePages::none, 0);
         if (!made) return std::move(made).error();
         blank = *std::move(made);
     }
@@ -110,8 +112,12 @@ Result<Memory> Memory::ahead(std::int64_t size, UniqueFd blank) {
     return Memory(std::move(blank), size, {});
 }
 
-Result<UniqueFd> Memory::blank() {
-    return make_file("shmd", HugePages::none, 0);
+Result<Blank> Memory::blank() {
+    auto file = make_file(blank_name, HugePages::none, 0);
+    if (!file) return std::move(file).error();
+    auto writer = reopen(file->get(), Access::write, 0);
+    if (!writer) return std::move(writer).error();
+    return Blank{*std::move(file), *std::move(writer)};
 }
 
 bool Memory::is_blank(int fd) {

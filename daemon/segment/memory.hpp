@@ -18,6 +18,12 @@ struct MemoryOptions {
     Placement placement{};  // of what is available()
 };
 
+/// What Memory::create() can make memory of.
+struct Blank {
+    UniqueFd file{};    // of no bytes
+    UniqueFd writer{};  // what grant(Access::write) of that memory would give; as long as it is there, the memory is in_use()
+};
+
 class Memory {
   public:
     /// Makes `size` bytes (at least 1) of zeros, of which none is reserved yet. The name shows in /proc/PID/maps.
@@ -31,8 +37,8 @@ class Memory {
     /// Its file, for create().
     [[nodiscard]] UniqueFd take_file() && { return std::move(fd_); }
 
-    /// A file of no bytes, of which create() can make memory.
-    static Result<UniqueFd> blank();
+    /// A file of which create() can make memory, and the first grant of that.
+    static Result<Blank> blank();
     /// True when it is such a file, and nothing has been made of it yet.
     [[nodiscard]] static bool is_blank(int fd);
 

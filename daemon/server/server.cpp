@@ -41,7 +41,7 @@ Server::Server(const ServerOptions& options)
       quota_(options.settings.limits, ::geteuid()),
       lingering_(workers_),
       registry_([this](Remains remains) { take(std::move(remains)); }),
-      handlers_(registry_, quota_, options.settings.policy),
+      handlers_(registry_, quota_, blanks_, options.settings.policy),
       streams_(loop_.get_executor(), streams_a_round),
       calls_(loop_.get_executor(), calls_a_round),
       context_{handlers_, quota_, workers_, log_, processes_, streams_, calls_},
@@ -59,12 +59,13 @@ Server::Server(const ServerOptions& options)
     handlers_.set_operations({[this](std::int32_t pid) { return disconnect(pid); }, [this] { return reload(); },
                               set_log_level,
                               [this] { return lingering_.look(); },
-                              [this] { return give_back(handlers_.ready_memory().give_back()); }});
+                              [this] { return give_back(handlers_.ready_memory().give_back()); },
+                              [this] { return give_up_descriptors(); }});
 }
 
-Server::Keeping::Keeping(std::size_t capacity, asio::io_context& loop, Registry& registry)
+Server::Keeping::Keeping(std::size_t capacity, asio::io_context& loop, Registry& registry, Blanks& source)
     : store(capacity, [&loop](std::function<void()> run) { asio::post(loop, std::move(run)); }),
-      blanks(store),
+      blanks(store, source),
       recorder(registry, store, blanks) {}
 
 // What is kept stays, whatever is destroyed here.
@@ -84,7 +85,7 @@ void Server::keep_segments(const std::string& directory, std::size_t capacity, S
             {.message_id = message_id::segment_lost});
     }
     const Journal::Found old = image.found;
-    keeping_.emplace(capacity, loop_, registry_);
+    keeping_.emplace(capacity, loop_, registry_, blanks_);
     Keeping& keeping = *keeping_;
     Restoration restoration({keeping.store, keeping.blanks, keeping.recorder, registry_, quota_, handlers_, processes_});
     restoration.restore(std::move(image), std::move(stored));
@@ -192,6 +193,11 @@ std::int64_t Server::give_back(std::vector<std::shared_ptr<Memory>> memories) {
     return bytes;
 }
 
+bool Server::give_up_descriptors() {
+    bool any = blanks_.give_up();
+    return (keeping_ && keeping_->blanks.give_up()) || any;
+}
+
 // Some time after it was asked for: who has just got some is to have the processors first.
 asio::awaitable<void> Server::make_ready_memory() {
     constexpr auto pause = std::chrono::seconds(1);
@@ -278,8 +284,10 @@ asio::awaitable<void> Server::accept(Acceptor& acceptor, Endpoint endpoint) {
                 admit(std::move(socket), endpoint);
                 continue;
             }
-            if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-                warn("cannot accept a connection", std::strerror(errno));
+            int failure = errno;
+            if ((failure == EMFILE || failure == ENFILE) && give_up_descriptors()) continue;
+            if (failure == EMFILE || failure == ENFILE || failure == ENOMEM || failure == ENOBUFS) {
+                warn("cannot accept a connection", std::strerror(failure));
                 pause.expires_after(no_descriptors_pause);
                 if (stopping_) co_return;
                 co_await pause.async_wait(asio::use_awaitable);
@@ -322,6 +330,7 @@ Result<std::shared_ptr<ProcessWatch>> Server::watch_process(int socket, const Pe
     return processes_.watch(socket, peer);
 } catch (const std::system_error& error) {
     if (error.code() != std::errc::too_many_files_open) throw;
+    if (give_up_descriptors()) return watch_process(socket, peer);
     return Memory::no_descriptors();
 }
 

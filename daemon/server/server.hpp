@@ -14,6 +14,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "blanks.hpp"
 #include "handlers.hpp"
 #include "lease_timer.hpp"
 #include "lingering.hpp"
@@ -78,6 +79,7 @@ class Server {
     void take(Remains remains);
     asio::awaitable<void> look_after_memory();
     asio::awaitable<void> make_ready_memory();
+    bool give_up_descriptors();
     std::int64_t give_back(std::vector<std::shared_ptr<Memory>> memories);
     void stop(int signal);
 
@@ -86,8 +88,9 @@ class Server {
     LogLimit log_;
     Quota quota_;
     Workers workers_;
+    Blanks blanks_;
     struct Keeping {
-        Keeping(std::size_t capacity, asio::io_context& loop, Registry& registry);
+        Keeping(std::size_t capacity, asio::io_context& loop, Registry& registry, Blanks& source);
         FdStore store;
         BlankPool blanks;
         Recorder recorder;

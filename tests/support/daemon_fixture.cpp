@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -22,6 +23,14 @@ namespace {
 std::string read_file(const std::filesystem::path& path) {
     std::ifstream file(path, std::ios::binary);
     return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// What no segment has been made of yet: memory of no bytes.
+bool is_blank(const std::filesystem::path& descriptor) {
+    std::error_code gone;
+    struct stat status {};
+    return std::filesystem::read_symlink(descriptor, gone).string().starts_with("/memfd:shmd") &&
+           ::stat(descriptor.c_str(), &status) == 0 && status.st_size == 0;
 }
 
 // Any user may write to it, since the daemon may run as another one.
@@ -113,7 +122,7 @@ void Daemon::restart() {
 
 std::size_t Daemon::fd_count() const {
     std::filesystem::directory_iterator entries("/proc/" + std::to_string(pid()) + "/fd");
-    return static_cast<std::size_t>(std::distance(begin(entries), end(entries)));
+    return static_cast<std::size_t>(std::count_if(begin(entries), end(entries), [](const auto& entry) { return !is_blank(entry.path()); }));
 }
 
 std::int64_t Daemon::rss_kib() const {

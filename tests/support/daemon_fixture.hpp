@@ -38,7 +38,8 @@ class Daemon {
     /// Starts it again on the same paths; stops it first if it runs.
     void restart();
 
-    /// Descriptors that the daemon has open.
+    /// Descriptors that the daemon has open, without those of memory that it has made ahead for small segments to come:
+    /// how many these are changes at any time.
     [[nodiscard]] std::size_t fd_count() const;
     /// Its resident memory in KiB, shared memory included.
     [[nodiscard]] std::int64_t rss_kib() const;

@@ -103,14 +103,14 @@ std::optional<Syscalls> count_in_child(const std::function<void(const std::funct
     return counts;
 }
 
-std::optional<Syscalls> count_in_process(pid_t pid, const std::function<void()>& work) {
+std::optional<SyscallsOfThreads> count_in_process(pid_t pid, const std::function<void()>& work) {
     std::set<pid_t> threads;
     for (const auto& entry : std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/task")) {
         pid_t thread = static_cast<pid_t>(std::stol(entry.path().filename()));
         if (::ptrace(PTRACE_SEIZE, thread, nullptr, options) != 0) return std::nullopt;
         threads.insert(thread);
     }
-    Syscalls counts;
+    SyscallsOfThreads counts;
     // Stops each thread and says what is to become of it then.
     auto stop_all = [&](auto then) {
         for (pid_t thread : threads) {
@@ -136,7 +136,7 @@ std::optional<Syscalls> count_in_process(pid_t pid, const std::function<void()>&
         for (pid_t thread : threads) {
             int status = 0;
             if (::waitpid(thread, &status, WNOHANG | __WALL) != thread) continue;
-            if (auto number = entered(thread, status)) counts[name_of(*number)]++;
+            if (auto number = entered(thread, status)) (thread == pid ? counts.first : counts.others)[name_of(*number)]++;
             ::ptrace(PTRACE_SYSCALL, thread, nullptr, passed_on(status));
         }
     }

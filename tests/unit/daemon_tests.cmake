@@ -7,6 +7,7 @@ target_compile_options(turns_test PRIVATE -Wno-mismatched-new-delete)  # as in d
 shmd_test(policy LIBRARIES shmd_policy)
 shmd_test(quota LIBRARIES shmd_quota)
 shmd_test(memory LIBRARIES shmd_segment)
+shmd_test(blanks LIBRARIES shmd_segment)
 shmd_test(sync_area LIBRARIES shmd_segment shmd_test_process)
 shmd_test(key_index LIBRARIES shmd_registry)
 shmd_test(registry LIBRARIES shmd_registry)
