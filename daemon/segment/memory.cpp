@@ -180,7 +180,9 @@ bool Memory::in_use() const {
 }
 
 void Memory::drop_pages() {
-    (void)::fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, size_);
+    // To the end of the last page: a part of one is only zeroed.
+    std::int64_t length = in_whole_pages(size_, placement_.huge_pages);
+    (void)::fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, length);
 }
 
 Error Memory::no_descriptors() {

@@ -117,6 +117,21 @@ TEST_CASE("a large reservation takes no more than asked for, keeps what was ther
     }
 }
 
+TEST_CASE("all pages are given back, also the last one of a size that is not in whole pages") {
+    for (std::int64_t size : {1, 4096, 5000, 1 << 20}) {
+        auto memory = Memory::create("test", size);
+        REQUIRE(memory);
+        REQUIRE(Reservation(*memory, Reserve::allocate, 0, size).finish());
+        auto fd = memory->grant(Access::write);
+        REQUIRE(::pwrite(fd->get(), "x", 1, size - 1) == 1);
+        memory->drop_pages();
+        CHECK(reserved_bytes(*memory) == 0);
+        char last = 'y';
+        REQUIRE(::pread(fd->get(), &last, 1, size - 1) == 1);
+        CHECK(last == '\0');
+    }
+}
+
 TEST_CASE("without descriptors the refusal names them and their limit") {
     auto memory = Memory::create("test", 1);
     REQUIRE(memory);
