@@ -27,7 +27,7 @@ class BlankPool {
     /// One that is stored, if there is one; orders more when they get few.
     std::optional<Stored> take();
     /// Takes one over that an earlier process has left.
-    void adopt(Slot slot, UniqueFd file) { blanks_.push_back({slot, Blank{std::move(file)}}); }
+    void adopt(Slot slot, Blank blank) { blanks_.push_back({slot, std::move(blank)}); }
     /// Orders what is missing.
     void fill();
     /// Closes what can be done without: the files stay. True when that has freed descriptors.

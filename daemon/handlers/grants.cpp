@@ -60,6 +60,10 @@ std::int64_t capacity_of(const Create& call) {
     return call.capacity_bytes.value_or(call.size_bytes);
 }
 
+bool is_usual(const Placement& placement) {
+    return placement.huge_pages == HugePages::none && placement.numa_nodes.empty();
+}
+
 Error sealed_error(const Entry& entry) {
     return {ErrorCode::segment_sealed, entry.key, entry.key ? std::nullopt : std::optional(entry.id)};
 }
@@ -143,28 +147,16 @@ Result<void> Handlers::prepare(Client& client, NewSegment& segment, bool grants)
     bool reserves = call.reserve != Reserve::lazy && !placement->is_pooled();
     auto ready = reserves ? take_ready(call, *placement) : std::nullopt;
     if (reserves) make_room_for(call.size_bytes - (ready ? ready->bytes : 0));
-    Blank blank;
-    if (ready) {
-        segment.was_ready = true;
-        segment.kept = std::move(ready->kept);
-        blank.file = std::move(*ready->memory).take_file();
-    } else if (!recorder_) {
-        if (auto taken = placement->is_pooled() ? std::nullopt : blanks_.take()) blank = *std::move(taken);
-    } else {
-        auto place = recorder_->take_place(!placement->is_pooled());
-        // What is ready for nobody yet has places, too.
-        bool more = !place && operations_.give_back_ready && operations_.give_back_ready() > 0;
-        if (more) place = recorder_->take_place(!placement->is_pooled());
-        if (!place) return Error::quota_exceeded("segments", static_cast<std::int64_t>(recorder_->capacity()));
-        segment.kept = std::move(place->kept);
-        blank = std::move(place->blank);
-    }
+    segment.was_ready = ready.has_value();
+    auto blank = take_blank(segment, *placement, std::move(ready));
+    if (!blank) return std::move(blank).error();
     auto memory = with_descriptors([&] {
-        return Memory::create(call.key.value_or(""), capacity, {call.sealable.value_or(true), *placement}, std::move(blank.file));
+        return Memory::create(call.key.value_or(""), capacity, {call.sealable.value_or(true), *placement}, std::move(blank->file));
     });
     if (!memory) return std::move(memory).error();
+    std::int64_t reserved = use_reserved(*memory, *blank, segment);
     Access access = call.access.value_or(Access::write);
-    if (grants && access == Access::write) segment.fd = std::move(blank.writer);
+    if (grants && access == Access::write) segment.fd = std::move(blank->writer);
     if (grants && !segment.fd) {
         auto fd = open(*memory, access);
         if (!fd) return std::move(fd).error();
@@ -173,12 +165,42 @@ Result<void> Handlers::prepare(Client& client, NewSegment& segment, bool grants)
 
     if (!call.key && call.staged != true) segment.call.key = fresh_key();
     segment.memory = std::make_shared<Memory>(*std::move(memory));
-    segment.reservation.emplace(*segment.memory, call.reserve.value_or(Reserve::allocate), ready ? ready->bytes : 0,
+    segment.reservation.emplace(*segment.memory, call.reserve.value_or(Reserve::allocate), reserved,
                                 call.size_bytes, page_size_);
     segment.segment_charge = *std::move(segment_charge);
     segment.bytes_charge = *std::move(bytes_charge);
     segment.staged_charge = *std::move(staged_charge);
     return {};
+}
+
+// What it is to be made of, if there is something at hand, and where it will be kept.
+Result<Blank> Handlers::take_blank(NewSegment& segment, const Placement& placement, std::optional<ReadyMemory::Ready> ready) {
+    if (ready) {
+        segment.kept = std::move(ready->kept);
+        return Blank{std::move(*ready->memory).take_file(), {}, ready->bytes};
+    }
+    bool of_blank = !placement.is_pooled();
+    if (!recorder_) {
+        auto taken = of_blank ? blanks_.take() : std::nullopt;
+        return taken ? *std::move(taken) : Blank{};
+    }
+    auto place = recorder_->take_place(of_blank);
+    // What is ready for nobody yet has places, too.
+    bool more = !place && operations_.give_back_ready && operations_.give_back_ready() > 0;
+    if (more) place = recorder_->take_place(of_blank);
+    if (!place) return Error::quota_exceeded("segments", static_cast<std::int64_t>(recorder_->capacity()));
+    segment.kept = std::move(place->kept);
+    return std::move(place->blank);
+}
+
+// How much of it need not be reserved any more.
+std::int64_t Handlers::use_reserved(Memory& memory, const Blank& blank, const NewSegment& segment) {
+    if (segment.was_ready || blank.reserved == 0) return blank.reserved;
+    Reserve how = segment.call.reserve.value_or(Reserve::allocate);
+    // Of the wrong kind, or on the wrong node, or not wanted.
+    if (how == Reserve::lazy || !is_usual(memory.placement())) memory.drop_pages();
+    bool is_all = how == Reserve::allocate && is_usual(memory.placement()) && segment.call.size_bytes <= blank.reserved;
+    return is_all ? segment.call.size_bytes : 0;
 }
 
 bool Handlers::must_keep(const Creation& creation) const {
@@ -201,7 +223,7 @@ Result<void> Handlers::keep(Creation& creation, const std::function<void()>& don
 }
 
 std::optional<ReadyMemory::Ready> Handlers::take_ready(const Create& call, const Placement& placement) {
-    if (placement.huge_pages != HugePages::none || !placement.numa_nodes.empty()) return std::nullopt;
+    if (!is_usual(placement)) return std::nullopt;
     return ready_.take(call.size_bytes, boot_usec());
 }
 

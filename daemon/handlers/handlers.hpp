@@ -250,6 +250,8 @@ class Handlers {
     Outcome create(Client& client, std::span<const Create> calls, bool many, std::optional<system_v::Get> get = {});
     Entry& add(Client& client, NewSegment& segment, bool private_system_v = false);
     Result<void> prepare(Client& client, NewSegment& segment, bool grants);
+    Result<Blank> take_blank(NewSegment& segment, const Placement& placement, std::optional<ReadyMemory::Ready> ready);
+    static std::int64_t use_reserved(Memory& memory, const Blank& blank, const NewSegment& segment);
     Result<Ready> make_ready(Client& client, NewSegment& segment);
     Grant commit(Client& client, Ready ready, std::vector<UniqueFd>& fds);
     std::optional<Error> grant(Client& client, Entry& entry, Access access, std::vector<UniqueFd>& fds, Grant& grant);

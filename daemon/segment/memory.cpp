@@ -117,12 +117,16 @@ Result<Blank> Memory::blank() {
     if (!file) return std::move(file).error();
     auto writer = reopen(file->get(), Access::write, 0);
     if (!writer) return std::move(writer).error();
-    return Blank{*std::move(file), *std::move(writer)};
+    std::int64_t page = page_bytes(HugePages::none);
+    if (::fallocate(file->get(), FALLOC_FL_KEEP_SIZE, 0, page) != 0) return refusal(errno, page);
+    return Blank{*std::move(file), *std::move(writer), page};
 }
 
-bool Memory::is_blank(int fd) {
+std::optional<Blank> Memory::adopt_blank(UniqueFd& file) {
     struct stat status {};
-    return ::fstat(fd, &status) == 0 && status.st_size == 0 && ::fcntl(fd, F_GET_SEALS) == 0;
+    bool is_blank = ::fstat(file.get(), &status) == 0 && status.st_size == 0 && ::fcntl(file.get(), F_GET_SEALS) == 0;
+    if (!is_blank) return std::nullopt;
+    return Blank{std::move(file), {}, status.st_blocks > 0 ? page_bytes(HugePages::none) : 0};
 }
 
 std::optional<Memory> Memory::adopt(UniqueFd fd, std::int64_t size, Placement placement) {

@@ -20,8 +20,9 @@ struct MemoryOptions {
 
 /// What Memory::create() can make memory of.
 struct Blank {
-    UniqueFd file{};    // of no bytes
-    UniqueFd writer{};  // what grant(Access::write) of that memory would give; as long as it is there, the memory is in_use()
+    UniqueFd file{};            // of no bytes
+    UniqueFd writer{};          // what grant(Access::write) of that memory would give; as long as it is there, the memory is in_use()
+    std::int64_t reserved = 0;  // so much of that memory, from its start
 };
 
 class Memory {
@@ -37,10 +38,10 @@ class Memory {
     /// Its file, for create().
     [[nodiscard]] UniqueFd take_file() && { return std::move(fd_); }
 
-    /// A file of which create() can make memory, and the first grant of that.
+    /// A file of which create() can make memory, the first grant of that, and its first page.
     static Result<Blank> blank();
-    /// True when it is such a file, and nothing has been made of it yet.
-    [[nodiscard]] static bool is_blank(int fd);
+    /// The same of such a file from an earlier process; nothing when it is none, or something has been made of it.
+    static std::optional<Blank> adopt_blank(UniqueFd& file);
 
     /// Memory that create() made in an earlier process, from the descriptor that this one has been given. Nothing when
     /// it is not of this size or not sealed as it should be.

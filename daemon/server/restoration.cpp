@@ -25,8 +25,8 @@ void Restoration::restore(JournalImage image, StoredFds stored) {
     }
     for (const auto& [id, record] : image.attachments) restore_attachment(record);
     for (auto& [slot, fd] : stored) {
-        if (Memory::is_blank(fd.get())) {
-            parts_.blanks.adopt(slot, std::move(fd));
+        if (auto blank = Memory::adopt_blank(fd)) {
+            parts_.blanks.adopt(slot, *std::move(blank));
         } else {
             parts_.store.remove(slot);
         }

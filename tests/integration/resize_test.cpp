@@ -50,9 +50,9 @@ std::int64_t reserved(const Daemon& daemon) {
         struct stat status {};
         std::error_code gone;
         const std::string name = fs::read_symlink(fd.path(), gone).string();
-        // The page of changes is the daemon's own.
+        // The page of changes is the daemon's own, and what has no bytes is no segment's yet.
         bool is_memory = name.starts_with("/memfd:") && !name.starts_with("/memfd:shmd:changes");
-        bool counts = is_memory && ::stat(fd.path().c_str(), &status) == 0 && seen.insert(status.st_ino).second;
+        bool counts = is_memory && ::stat(fd.path().c_str(), &status) == 0 && status.st_size > 0 && seen.insert(status.st_ino).second;
         if (counts) bytes += std::int64_t{status.st_blocks} * 512;
     }
     return bytes;

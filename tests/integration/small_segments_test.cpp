@@ -96,14 +96,26 @@ void check_all_kinds(RawClient& client) {
         constexpr int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
         CHECK(::fcntl(made.fds.at(0).get(), F_GET_SEALS) == seals);
     });
-    call = create("lazy", 1 << 20);
-    call.reserve = Reserve::lazy;
-    check(call, O_RDWR, [](Received<Grant>& made) {
-        struct stat status {};
-        REQUIRE(::fstat(made.fds.at(0).get(), &status) == 0);
-        CHECK(status.st_blocks == 0);
-    });
-    check(create("large", 8 << 20), O_RDWR);
+    for (std::int64_t size : {10, 1 << 20}) {
+        call = create("lazy", size);
+        call.reserve = Reserve::lazy;
+        check(call, O_RDWR, [](Received<Grant>& made) {
+            struct stat status {};
+            REQUIRE(::fstat(made.fds.at(0).get(), &status) == 0);
+            CHECK(status.st_blocks == 0);
+        });
+    }
+    for (std::int64_t size : {1, 4096, 4097, 100'000, 8 << 20}) {
+        for (Reserve reserve : {Reserve::allocate, Reserve::populate}) {
+            call = create("reserved", size);
+            call.reserve = reserve;
+            check(call, O_RDWR, [&](Received<Grant>& made) {
+                struct stat status {};
+                REQUIRE(::fstat(made.fds.at(0).get(), &status) == 0);
+                CHECK(status.st_blocks * 512 == (size + 4095) / 4096 * 4096);
+            });
+        }
+    }
     call = create("grows", 10);
     call.capacity_bytes = 1 << 20;
     check(call, O_RDWR);
@@ -189,7 +201,7 @@ TEST_CASE("blanks go before a segment or a grant is refused for want of descript
     CHECK(descriptors_ahead(daemon.pid()) == 0);
 }
 
-TEST_CASE("blanks go before a connection is left waiting for want of descriptors") {
+TEST_CASE("blanks go before a grant is refused and a connection left waiting for want of descriptors") {
     DaemonOptions options;
     options.config = R"({"limits": {"segments": 10000, "connections": 10000}})";
     options.user = is_root() ? std::optional(User{alice, alice_group}) : std::nullopt;
@@ -198,10 +210,19 @@ TEST_CASE("blanks go before a connection is left waiting for want of descriptors
     await_ahead(daemon, 16);
     std::vector<RawClient> clients;
     clients.emplace_back(daemon.socket());
-    REQUIRE_FALSE(clients.back().call(GetInfo{}).is_error());
-    // One descriptor each: all are of one process.
-    std::size_t room = 1024 - (settled(daemon, 1).fd_count - 1);
-    for (std::size_t i = 0; i < room; i++) {
+    REQUIRE_FALSE(clients.back().call(create("shared")).is_error());
+    // One descriptor each: all are of one process. With what is kept for others, all but one are used then.
+    std::size_t before = settled(daemon, 1).fd_count - 1;
+    while (clients.size() + before + descriptors_ahead(daemon.pid()) < 1024) {
+        clients.emplace_back(daemon.socket());
+        REQUIRE_FALSE(clients.back().call(GetInfo{}).is_error());
+    }
+    CHECK(descriptors_ahead(daemon.pid()) > 0);
+    auto opened = clients.front().call(OpenMany{std::vector<Target>(10, {"shared", std::nullopt}), Access::read});
+    CHECK(opened.fds.size() == 10);
+    CHECK(descriptors_ahead(daemon.pid()) == 0);
+    std::size_t room = 1024 - before + 1;
+    for (std::size_t i = clients.size(); i < room; i++) {
         CAPTURE(i);
         clients.emplace_back(daemon.socket());
         REQUIRE_FALSE(clients.back().call(GetInfo{}).is_error());

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <iterator>
 #include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -41,7 +42,8 @@ TEST_CASE("memory that is made of a blank is as any other, and its writer is a g
     blanks.settle();
     auto blank = blanks.take();
     REQUIRE(blank);
-    CHECK(Memory::is_blank(blank->file.get()));
+    CHECK(status_of(blank->file).st_size == 0);
+    CHECK(blank->reserved == 4096);
     CHECK((status_of(blank->file).st_mode & 07777) == 0600);
     for (const UniqueFd* fd : {&blank->file, &blank->writer}) {
         CHECK((::fcntl(fd->get(), F_GETFL) & O_ACCMODE) == O_RDWR);
@@ -49,6 +51,10 @@ TEST_CASE("memory that is made of a blank is as any other, and its writer is a g
     }
     Memory memory = memory_of(std::move(blank->file));
     CHECK(status_of(blank->writer).st_size == 5000);
+    CHECK(status_of(blank->writer).st_blocks * 512 == 4096);
+    std::string zeros(5000, 'x');
+    REQUIRE(::pread(blank->writer.get(), zeros.data(), zeros.size(), 0) == 5000);
+    CHECK(zeros == std::string(5000, '\0'));
     REQUIRE(::pwrite(blank->writer.get(), "word", 4, 10) == 4);
     char word[4];
     REQUIRE(::pread(memory.grant(Access::read)->get(), word, 4, 10) == 4);
@@ -56,6 +62,19 @@ TEST_CASE("memory that is made of a blank is as any other, and its writer is a g
     CHECK(memory.in_use());
     blank->writer.reset();
     CHECK_FALSE(memory.in_use());
+}
+
+TEST_CASE("a blank is known again by a later process, and what was made of it is not") {
+    auto blank = Memory::blank();
+    REQUIRE(blank);
+    auto again = Memory::adopt_blank(blank->file);
+    REQUIRE(again);
+    CHECK_FALSE(again->writer);
+    CHECK(again->reserved == 4096);
+    UniqueFd seen(::dup(again->file.get()));
+    Memory memory = memory_of(std::move(again->file));
+    CHECK_FALSE(Memory::adopt_blank(seen));
+    CHECK(seen);
 }
 
 TEST_CASE("each blank is taken once, and when they get few as many are made as are missing") {
