@@ -252,7 +252,9 @@ Result<void> Reservation::step() {
 Result<void> Trim::step() {
     if (done()) return {};
     std::int64_t length = std::min(8 * usual_step_bytes, to_ - at_);
-    if (::fallocate(memory_.fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at_, length) != 0) {
+    // Behind the end there is nothing, and a part of a page would only be zeroed.
+    std::int64_t end = at_ + length == to_ ? in_whole_pages(to_, memory_.placement().huge_pages) : at_ + length;
+    if (::fallocate(memory_.fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at_, end - at_) != 0) {
         if (errno == EINTR) return {};
         return errno == EPERM ? Error{ErrorCode::segment_sealed} : Error::out_of_memory(goal());
     }

@@ -132,6 +132,23 @@ TEST_CASE("all pages are given back, also the last one of a size that is not in 
     }
 }
 
+TEST_CASE("what is trimmed is given back to the end of its last page") {
+    auto memory = Memory::create("test", 5 * 4096);
+    REQUIRE(memory);
+    REQUIRE(Reservation(*memory, Reserve::allocate, 0, 9000).finish());
+    REQUIRE(Trim(*memory, 4096, 9000).finish());
+    CHECK(reserved_bytes(*memory) == 4096);
+    // What shares a page with bytes that stay is zeroed.
+    REQUIRE(Reservation(*memory, Reserve::allocate, 4096, 9000).finish());
+    auto fd = memory->grant(Access::write);
+    REQUIRE(::pwrite(fd->get(), "abc", 3, 4999) == 3);
+    REQUIRE(Trim(*memory, 5000, 9000).finish());
+    CHECK(reserved_bytes(*memory) == 2 * 4096);
+    char bytes[3] = {};
+    REQUIRE(::pread(fd->get(), bytes, 3, 4999) == 3);
+    CHECK(std::string(bytes, 3) == std::string("a\0\0", 3));
+}
+
 TEST_CASE("without descriptors the refusal names them and their limit") {
     auto memory = Memory::create("test", 1);
     REQUIRE(memory);
