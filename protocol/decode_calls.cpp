@@ -8,6 +8,7 @@
 #include "key.hpp"
 #include "limits.hpp"
 #include "messages.hpp"
+#include "system_v_as_written.hpp"
 #include "system_v_json.hpp"
 
 namespace shmd {
@@ -424,6 +425,7 @@ bool labels_fit(const Labels& labels) {
 std::variant<Call, Violation> decode_call(std::string_view message, Endpoint endpoint) {
     if (endpoint == Endpoint::segments) {
         if (auto usual = call_as_written(message)) return *std::move(usual);
+        if (auto usual = system_v::call_as_written(message)) return *std::move(usual);
     }
     json::Document document(message);
     if (auto violation = check_envelope(document.root())) return std::move(*violation);

@@ -1,5 +1,6 @@
 #include "system_v_json.hpp"
 
+#include "bounded_text.hpp"
 #include "limits.hpp"
 
 namespace shmd::system_v {
@@ -120,23 +121,25 @@ bool read_status(const Json& value, Status& out) {
                 .bad_field();
 }
 
-void write_status(std::string& text, const Status& status) {
-    ObjectWriter out(text);
-    out.add("id", status.id);
-    out.add("index", status.index);
-    out.add("key", status.key);
-    out.add("sizeBytes", status.size_bytes);
-    out.add("mode", status.mode);
-    out.add("ownerUid", status.owner_uid);
-    out.add("ownerGid", status.owner_gid);
-    out.add("creatorUid", status.creator_uid);
-    out.add("creatorGid", status.creator_gid);
-    out.add("attachments", status.attachments);
-    out.add("creatorPid", status.creator_pid);
-    out.add("lastPid", status.last_pid);
-    out.add("attachedSec", status.attached_sec);
-    out.add("detachedSec", status.detached_sec);
-    out.add("changedSec", status.changed_sec);
+// As system_v_as_written.cpp reads it.
+void write_status(std::string& out, const Status& status) {
+    constexpr std::size_t numbers = 15, names = 240;
+    json::BoundedText<numbers * json::most_digits + names> text(out);
+    text.text("{\"id\":").integer(status.id);
+    text.text(",\"index\":").integer(status.index);
+    text.text(",\"key\":").integer(status.key);
+    text.text(",\"sizeBytes\":").integer(status.size_bytes);
+    text.text(",\"mode\":").integer(status.mode);
+    text.text(",\"ownerUid\":").integer(status.owner_uid);
+    text.text(",\"ownerGid\":").integer(status.owner_gid);
+    text.text(",\"creatorUid\":").integer(status.creator_uid);
+    text.text(",\"creatorGid\":").integer(status.creator_gid);
+    text.text(",\"attachments\":").integer(status.attachments);
+    text.text(",\"creatorPid\":").integer(status.creator_pid);
+    text.text(",\"lastPid\":").integer(status.last_pid);
+    text.text(",\"attachedSec\":").integer(status.attached_sec);
+    text.text(",\"detachedSec\":").integer(status.detached_sec);
+    text.text(",\"changedSec\":").integer(status.changed_sec).text("}");
 }
 
 }  // namespace

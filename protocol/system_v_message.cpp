@@ -1,116 +1,114 @@
 #include "system_v_message.hpp"
 
+#include <cassert>
 #include <cerrno>
-#include <cinttypes>
 #include <climits>
-#include <cstdarg>
-#include <cstdio>
+#include <cstring>
 
+#include "bounded_text.hpp"
+#include "messages.hpp"
+#include "system_v_as_written.hpp"
 #include "system_v_json.hpp"
 
 namespace shmd::system_v {
 
 using json::Json;
+using namespace std::string_view_literals;
 
-void Message::put(const char* format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    int count = std::vsnprintf(bytes_ + size_, sizeof bytes_ - size_, format, arguments);
-    va_end(arguments);
-    if (count > 0) size_ += static_cast<std::size_t>(count);
+Message::Message(std::string_view method) {
+    put("{\"method\":\"").put(method).put("\"");
 }
 
-namespace {
-
-const char* text(bool value) {
-    return value ? "true" : "false";
+Message& Message::put(std::string_view text) {
+    assert(size_ + text.size() <= sizeof bytes_);
+    std::memcpy(bytes_ + size_, text.data(), text.size());
+    size_ += text.size();
+    return *this;
 }
 
-}  // namespace
-
-#define CALL(name, parameters) "{\"method\":\"io.shmd.SystemV." name "\",\"parameters\":{" parameters "}}"
-
-Message::Message(const Get& call) {
-    put(CALL("Get", "\"key\":%d,\"sizeBytes\":%" PRId64 ",\"flags\":%d"), call.key, call.size_bytes, call.flags);
-    bytes_[size_++] = '\0';
+Message& Message::put(std::int64_t number) {
+    assert(size_ + json::most_digits <= sizeof bytes_);
+    size_ = static_cast<std::size_t>(json::write_integer(bytes_ + size_, number) - bytes_);
+    return *this;
 }
 
-Message::Message(const Attach& call) {
-    put("{\"method\":\"io.shmd.SystemV.Attach\",\"parameters\":{\"id\":%d,\"flags\":%d", call.id, call.flags);
-    if (call.known) put(",\"known\":%" PRId64, *call.known);
-    if (call.probe) put(",\"probe\":%s", text(*call.probe));
-    put("}}");
-    bytes_[size_++] = '\0';
+Message& Message::put(bool value) {
+    return put(value ? "true"sv : "false"sv);
 }
 
-Message::Message(const Detach& call, bool oneway) {
-    put("{\"method\":\"io.shmd.SystemV.Detach\",\"parameters\":{\"attachment\":%" PRIu32 "}%s}", call.attachment,
-        oneway ? ",\"oneway\":true" : "");
-    bytes_[size_++] = '\0';
+void Message::end() {
+    put("}\0"sv);
 }
 
-Message::Message(const Stat& call) {
-    put(CALL("Stat", "\"%s\":%d,\"any\":%s"), call.id ? "id" : "index", call.id ? *call.id : call.index.value_or(-1),
-        text(call.any.value_or(false)));
-    bytes_[size_++] = '\0';
+Message::Message(const Get& call) : Message(Get::method) {
+    put(",\"parameters\":{\"key\":").put(std::int64_t{call.key});
+    put(",\"sizeBytes\":").put(call.size_bytes).put(",\"flags\":").put(std::int64_t{call.flags}).put("}").end();
 }
 
-Message::Message(const Set& call) {
-    put(CALL("Set", "\"id\":%d,\"ownerUid\":%" PRIu32 ",\"ownerGid\":%" PRIu32 ",\"mode\":%d"), call.id, call.owner_uid,
-        call.owner_gid, call.mode);
-    bytes_[size_++] = '\0';
+Message::Message(const Attach& call) : Message(Attach::method) {
+    put(",\"parameters\":{\"id\":").put(std::int64_t{call.id}).put(",\"flags\":").put(std::int64_t{call.flags});
+    if (call.known) put(",\"known\":").put(*call.known);
+    if (call.probe) put(",\"probe\":").put(*call.probe);
+    put("}").end();
 }
 
-Message::Message(const Remove& call) {
-    put(CALL("Remove", "\"id\":%d"), call.id);
-    bytes_[size_++] = '\0';
+Message::Message(const Detach& call, bool oneway) : Message(Detach::method) {
+    put(",\"parameters\":{\"attachment\":").put(std::int64_t{call.attachment}).put("}");
+    if (oneway) put(",\"oneway\":true");
+    end();
 }
 
-Message::Message(const Lock& call) {
-    put(CALL("Lock", "\"id\":%d,\"locked\":%s"), call.id, text(call.locked));
-    bytes_[size_++] = '\0';
+Message::Message(const Stat& call) : Message(Stat::method) {
+    put(call.id ? ",\"parameters\":{\"id\":" : ",\"parameters\":{\"index\":");
+    put(std::int64_t{call.id ? *call.id : call.index.value_or(-1)});
+    put(",\"any\":").put(call.any.value_or(false)).put("}").end();
 }
 
-Message::Message(const Info&) {
-    put("{\"method\":\"io.shmd.SystemV.Info\"}");
-    bytes_[size_++] = '\0';
+Message::Message(const Set& call) : Message(Set::method) {
+    put(",\"parameters\":{\"id\":").put(std::int64_t{call.id}).put(",\"ownerUid\":").put(std::int64_t{call.owner_uid});
+    put(",\"ownerGid\":").put(std::int64_t{call.owner_gid}).put(",\"mode\":").put(std::int64_t{call.mode}).put("}").end();
 }
 
-Message::Message(const Changes&) {
-    put("{\"method\":\"io.shmd.SystemV.Changes\"}");
-    bytes_[size_++] = '\0';
+Message::Message(const Remove& call) : Message(Remove::method) {
+    put(",\"parameters\":{\"id\":").put(std::int64_t{call.id}).put("}").end();
 }
 
-void Message::put_list(std::span<const std::uint32_t> attachments) {
+Message::Message(const Lock& call) : Message(Lock::method) {
+    put(",\"parameters\":{\"id\":").put(std::int64_t{call.id}).put(",\"locked\":").put(call.locked).put("}").end();
+}
+
+Message::Message(const Info&) : Message(Info::method) {
+    end();
+}
+
+Message::Message(const Changes&) : Message(Changes::method) {
+    end();
+}
+
+Message& Message::put_list(std::span<const std::uint32_t> attachments) {
+    put(",\"parameters\":{\"attachments\":[");
     for (std::size_t i = 0; i < attachments.size() && i < message_attachments; i++) {
-        put(i == 0 ? "%" PRIu32 : ",%" PRIu32, attachments[i]);
+        if (i > 0) put(",");
+        put(std::int64_t{attachments[i]});
     }
+    return put("]");
 }
 
 Message Message::inherit(std::span<const std::uint32_t> attachments) {
-    Message message;
-    message.put("{\"method\":\"io.shmd.SystemV.Inherit\",\"parameters\":{\"attachments\":[");
-    message.put_list(attachments);
-    message.put("]}}");
-    message.bytes_[message.size_++] = '\0';
+    Message message(Inherit::method);
+    message.put_list(attachments).put("}").end();
     return message;
 }
 
 Message Message::resume(std::span<const std::uint32_t> attachments, bool partial) {
-    Message message;
-    message.put("{\"method\":\"io.shmd.Segments.Resume\",\"parameters\":{\"attachments\":[");
-    message.put_list(attachments);
-    message.put("],\"partial\":%s}}", text(partial));
-    message.bytes_[message.size_++] = '\0';
+    Message message(Resume::method);
+    message.put_list(attachments).put(",\"partial\":").put(partial).put("}").end();
     return message;
 }
 
-Message::Message(const Claim&) {
-    put("{\"method\":\"io.shmd.SystemV.Claim\",\"oneway\":true}");
-    bytes_[size_++] = '\0';
+Message::Message(const Claim&) : Message(Claim::method) {
+    put(",\"oneway\":true").end();
 }
-
-#undef CALL
 
 namespace {
 
@@ -145,18 +143,22 @@ int take_parameters(std::string_view reply, const F& read) {
 }  // namespace
 
 int take(std::string_view reply) {
+    if (is_empty_as_written(reply)) return 0;
     return take_parameters(reply, [](const Json&) { return true; });
 }
 
 int take(std::string_view reply, GetReply& out) {
+    if (read_as_written(reply, out)) return 0;
     return take_parameters(reply, [&](const Json& parameters) { return read(parameters, out); });
 }
 
 int take(std::string_view reply, AttachReply& out) {
+    if (read_as_written(reply, out)) return 0;
     return take_parameters(reply, [&](const Json& parameters) { return read(parameters, out); });
 }
 
 int take(std::string_view reply, StatusReply& out) {
+    if (read_as_written(reply, out)) return 0;
     return take_parameters(reply, [&](const Json& parameters) { return read(parameters, out) && out.status; });
 }
 

@@ -7,7 +7,7 @@
 #include <span>
 #include <string_view>
 
-#include "system_v.hpp"
+#include "messages.hpp"
 
 namespace shmd::system_v {
 
@@ -37,9 +37,13 @@ class Message {
     [[nodiscard]] std::string_view bytes() const { return {bytes_, size_}; }
 
   private:
-    Message() = default;
-    void put_list(std::span<const std::uint32_t> attachments);
-    [[gnu::format(printf, 2, 3)]] void put(const char* format, ...);
+    explicit Message(std::string_view method);
+    Message& put(std::string_view text);
+    Message& put(const char* text) { return put(std::string_view(text)); }
+    Message& put(std::int64_t number);
+    Message& put(bool value);
+    Message& put_list(std::span<const std::uint32_t> attachments);
+    void end();
 
     char bytes_[2048];
     std::size_t size_ = 0;

@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <limits>
 #include <string>
+#include <string_view>
+#include <type_traits>
 #include <variant>
 #include <vector>
 
@@ -12,6 +14,8 @@
 #include "codec_samples.hpp"
 #include "limits.hpp"
 #include "messages.hpp"
+#include "system_v_as_written.hpp"
+#include "system_v_message.hpp"
 
 using namespace shmd;
 using namespace shmd::test;
@@ -449,4 +453,102 @@ TEST_CASE("every byte changed in a usual grant makes the same of it with and wit
             CHECK((std::get<Grant>(parsed->body) == read));
         }
     }
+}
+
+TEST_CASE("what System V calls usually say is read without the parser, and only that") {
+    auto check_reply = [](const auto& reply, bool usual = true) {
+        const std::string text = encode_reply(reply);
+        CAPTURE(text);
+        std::remove_cvref_t<decltype(reply)> read;
+        CHECK(system_v::read_as_written(text, read) == usual);
+        if (usual) CHECK(read == reply);
+        CHECK_FALSE(system_v::read_as_written(text + " ", read));
+    };
+    check_reply(system_v::GetReply{2147483647});
+    check_reply(system_v::AttachReply{4097, 7, std::nullopt, std::nullopt});
+    check_reply(system_v::AttachReply{1, limits::integer, 4294967295U, std::nullopt});
+    check_reply(system_v::AttachReply{1, 8, 9, 0});
+    check_reply(full_system_v_status());
+    check_reply(system_v::StatusReply{}, false);
+    CHECK(system_v::is_empty_as_written(encode_reply(Empty{})));
+
+    auto check_call = [](const system_v::Message& message, const CallBody& body, bool oneway = false) {
+        const std::string text(message.bytes().substr(0, message.bytes().size() - 1));
+        CAPTURE(text);
+        auto call = system_v::call_as_written(text);
+        REQUIRE(call);
+        CHECK(*call->body == body);
+        CHECK(call->flags.oneway == oneway);
+        CHECK_FALSE(system_v::call_as_written(text + " "));
+        auto parsed = decode_call(text + " ", Endpoint::segments);
+        CHECK(*std::get<Call>(parsed).body == body);
+        CHECK(std::get<Call>(parsed).flags == call->flags);
+        // Not every endpoint has it.
+        auto refused = decode_call(text, Endpoint::control);
+        CHECK_FALSE(std::get<Call>(refused).body);
+    };
+    for (std::int32_t number : {0, 1, -1, 2147483647, -2147483647 - 1}) {
+        for (std::int64_t bytes : {std::int64_t{-1}, std::int64_t{0}, limits::integer}) {
+            const system_v::Get get{number, bytes, number};
+            check_call(system_v::Message(get), get);
+        }
+        const system_v::Attach attach{number, 010000, std::nullopt, std::nullopt}, with_known{number, number, 7, std::nullopt};
+        check_call(system_v::Message(attach), attach);
+        check_call(system_v::Message(with_known), with_known);
+        const system_v::Stat by_id{number, std::nullopt, false}, by_index{std::nullopt, number, true};
+        check_call(system_v::Message(by_id), by_id);
+        check_call(system_v::Message(by_index), by_index);
+    }
+    const system_v::Detach detach{4294967295U};
+    check_call(system_v::Message(detach, false), detach);
+    check_call(system_v::Message(detach, true), detach, true);
+    auto bare = [](const system_v::Message& message) { return message.bytes().substr(0, message.bytes().size() - 1); };
+    CHECK_FALSE(system_v::call_as_written(bare(system_v::Message(system_v::Detach{0}, true))));
+    CHECK_FALSE(system_v::call_as_written(bare(system_v::Message(system_v::Get{1, -2, 0}))));
+    CHECK_FALSE(system_v::call_as_written(bare(system_v::Message(system_v::Remove{1}))));
+}
+
+TEST_CASE("every byte changed in a usual System V message makes the same of it with and without the parser") {
+    constexpr std::string_view bytes("019-\"\\ nt{},\x1f\x7f\xc3");
+    auto for_each_change = [&](std::string_view text, const auto& check) {
+        for (std::size_t i = 0; i < text.size(); i++) {
+            for (char byte : bytes) {
+                std::string changed(text);
+                changed[i] = byte;
+                CAPTURE(changed);
+                check(changed);
+            }
+        }
+    };
+    auto check_reply = [&](const auto& reply) {
+        using Reply = std::remove_cvref_t<decltype(reply)>;
+        for_each_change(encode_reply(reply), [](const std::string& changed) {
+            Reply read;
+            if (!system_v::read_as_written(changed, read)) {
+                CHECK(read == Reply{});
+                return;
+            }
+            auto parsed = decode_reply<Reply>(changed + " ");
+            REQUIRE(parsed);
+            CHECK((std::get<Reply>(parsed->body) == read));
+        });
+    };
+    check_reply(system_v::GetReply{10});
+    check_reply(system_v::AttachReply{4097, 7, 9, 0});
+    check_reply(full_system_v_status());
+    auto check_call = [&](const system_v::Message& message) {
+        for_each_change(message.bytes().substr(0, message.bytes().size() - 1), [](const std::string& changed) {
+            auto read = system_v::call_as_written(changed);
+            if (!read) return;
+            auto parsed = decode_call(changed + " ", Endpoint::segments);
+            REQUIRE(std::holds_alternative<Call>(parsed));
+            REQUIRE(std::get<Call>(parsed).body);
+            CHECK(*std::get<Call>(parsed).body == *read->body);
+            CHECK(std::get<Call>(parsed).flags == read->flags);
+        });
+    };
+    check_call(system_v::Message(system_v::Get{10, 4096, 0666}));
+    check_call(system_v::Message(system_v::Attach{10, 0, 77, std::nullopt}));
+    check_call(system_v::Message(system_v::Stat{10, std::nullopt, std::nullopt}));
+    check_call(system_v::Message(system_v::Detach{10}, true));
 }
