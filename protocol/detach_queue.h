@@ -23,7 +23,8 @@ typedef struct shmd_detach_queue {
     uint32_t watched; /* not 0: the daemon wants to be called at once, for somebody waits to hear of it */
     unsigned char reserved_3[60];
     uint32_t attachments[SHMD_DETACH_QUEUE_PLACES]; /* number N has place N modulo their number */
-    unsigned char reserved_4[3584];
+    int64_t usec[SHMD_DETACH_QUEUE_PLACES];         /* when, of CLOCK_REALTIME; 0: when the daemon sees it */
+    unsigned char reserved_4[3072];
 } shmd_detach_queue;
 
 SHMD_DETACH_QUEUE_STATIC_ASSERT(sizeof(shmd_detach_queue) == SHMD_DETACH_QUEUE_BYTES, "the queue is one page");

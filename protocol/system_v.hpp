@@ -31,12 +31,14 @@ struct Detach {
     std::uint32_t attachment = 0;
     bool operator==(const Detach&) const = default;
 };
-/// Exactly one of id and index.
+/// Exactly one of id and index. Known and flags: both or neither.
 struct Stat {
     static constexpr std::string_view method = "io.shmd.SystemV.Stat";
     std::optional<std::int32_t> id;
     std::optional<std::int32_t> index;
     std::optional<bool> any;
+    std::optional<std::int64_t> known{};
+    std::optional<std::int32_t> flags{};
     bool operator==(const Stat&) const = default;
 };
 struct Set {
@@ -90,6 +92,7 @@ struct AttachReply {
     std::int64_t segment_id = 0;
     std::optional<std::uint32_t> attachment;
     std::optional<int> file_descriptor;
+    std::optional<bool> may_end_late{};
     bool operator==(const AttachReply&) const = default;
 };
 struct Status {
@@ -109,6 +112,7 @@ struct Status {
 /// Null only for a List that found nothing.
 struct StatusReply {
     std::optional<Status> status;
+    std::optional<std::uint32_t> prepared{};
     bool operator==(const StatusReply&) const = default;
 };
 struct InfoReply {

@@ -87,7 +87,9 @@ std::optional<Call> call_as_written(std::string_view message) {
         bool by_id = text.continues_with("id");
         if (!by_id) text.text("index");
         text.text("\":").integer(by_id ? call.id.emplace() : call.index.emplace());
-        text.text(",\"any\":").boolean(call.any.emplace()).text("}}");
+        text.text(",\"any\":").boolean(call.any.emplace()).integer_if(",\"known\":", call.known);
+        if (call.known) text.text(",\"flags\":").integer(call.flags.emplace());
+        text.text("}}");
         return call_if(text.complete(), call);
     }
     if (text.continues_with("Get\",\"parameters\":{\"key\":")) {
@@ -122,6 +124,7 @@ bool read_as_written(std::string_view reply, AttachReply& out) {
     Text text(reply);
     text.text("{\"parameters\":{\"sizeBytes\":").integer(read.size_bytes).text(",\"segmentId\":").integer(read.segment_id);
     text.integer_if(",\"attachment\":", read.attachment).integer_if(",\"fileDescriptor\":", read.file_descriptor);
+    if (text.continues_with(",\"mayEndLate\":")) text.boolean(read.may_end_late.emplace());
     text.text("}}");
     if (text.complete()) out = read;
     return text.complete();
@@ -144,8 +147,10 @@ bool read_as_written(std::string_view reply, StatusReply& out) {
     text.text(",\"lastPid\":").integer(read.last_pid);
     text.text(",\"attachedSec\":").integer(read.attached_sec);
     text.text(",\"detachedSec\":").integer(read.detached_sec);
-    text.text(",\"changedSec\":").integer(read.changed_sec).text("}}}");
-    if (text.complete()) out.status = read;
+    text.text(",\"changedSec\":").integer(read.changed_sec).text("}");
+    std::optional<std::uint32_t> prepared;
+    text.integer_if(",\"prepared\":", prepared).text("}}");
+    if (text.complete()) out = {read, prepared};
     return text.complete();
 }
 

@@ -29,8 +29,9 @@ void read(Fields& fields, Detach& call) {
 }
 
 void read(Fields& fields, Stat& call) {
-    fields.allow("id", call.id).allow("index", call.index).allow("any", call.any);
+    fields.allow("id", call.id).allow("index", call.index).allow("any", call.any).allow("known", call.known).allow("flags", call.flags);
     if (call.id.has_value() == call.index.has_value()) fields.fail("id");
+    if (call.known.has_value() != call.flags.has_value()) fields.fail("known");
 }
 
 void read(Fields& fields, Set& call) {
@@ -74,6 +75,8 @@ void write(ObjectWriter& out, const Stat& call) {
     out.add_if("id", call.id);
     out.add_if("index", call.index);
     out.add_if("any", call.any);
+    out.add_if("known", call.known);
+    out.add_if("flags", call.flags);
 }
 
 void write(ObjectWriter& out, const Set& call) {
@@ -154,11 +157,14 @@ bool read(const Json& parameters, AttachReply& reply) {
                 .require("segmentId", reply.segment_id)
                 .allow("attachment", reply.attachment)
                 .allow("fileDescriptor", reply.file_descriptor)
+                .allow("mayEndLate", reply.may_end_late)
                 .bad_field();
 }
 
 bool read(const Json& parameters, StatusReply& reply) {
     const Json* status = json::find_member(parameters, "status");
+    const Json* prepared = json::find_member(parameters, "prepared");
+    if (prepared && !prepared->is_null() && !json::read(*prepared, reply.prepared.emplace())) return false;
     return !status || read_status(*status, reply.status.emplace());
 }
 
@@ -189,6 +195,7 @@ void write(ObjectWriter& out, const AttachReply& reply) {
     out.add("segmentId", reply.segment_id);
     out.add_if("attachment", reply.attachment);
     out.add_if("fileDescriptor", reply.file_descriptor);
+    out.add_if("mayEndLate", reply.may_end_late);
 }
 
 void write(ObjectWriter& out, const StatusReply& reply) {
@@ -198,6 +205,7 @@ void write(ObjectWriter& out, const StatusReply& reply) {
     } else {
         value += "null";
     }
+    out.add_if("prepared", reply.prepared);
 }
 
 void write(ObjectWriter& out, const InfoReply& reply) {

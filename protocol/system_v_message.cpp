@@ -61,7 +61,9 @@ Message::Message(const Detach& call, bool oneway) : Message(Detach::method) {
 Message::Message(const Stat& call) : Message(Stat::method) {
     put(call.id ? ",\"parameters\":{\"id\":" : ",\"parameters\":{\"index\":");
     put(std::int64_t{call.id ? *call.id : call.index.value_or(-1)});
-    put(",\"any\":").put(call.any.value_or(false)).put("}").end();
+    put(",\"any\":").put(call.any.value_or(false));
+    if (call.known && call.flags) put(",\"known\":").put(*call.known).put(",\"flags\":").put(std::int64_t{*call.flags});
+    put("}").end();
 }
 
 Message::Message(const Set& call) : Message(Set::method) {
@@ -82,6 +84,10 @@ Message::Message(const Info&) : Message(Info::method) {
 }
 
 Message::Message(const Changes&) : Message(Changes::method) {
+    end();
+}
+
+Message::Message(const OpenDetachQueue&) : Message(OpenDetachQueue::method) {
     end();
 }
 

@@ -27,6 +27,7 @@ class Message {
     explicit Message(const Lock& call);
     explicit Message(const Info& call);
     explicit Message(const Changes& call);
+    explicit Message(const OpenDetachQueue& call);
     /// At most message_attachments of them, for Inherit.
     static Message inherit(std::span<const std::uint32_t> attachments);
     /// The same for io.shmd.Segments.Resume.

@@ -8,8 +8,11 @@
 #include <new>
 #include <string_view>
 
+#include "detach_queue.h"
+#include "detach_queues.hpp"
 #include "kept_descriptors.hpp"
 #include "link.hpp"
+#include "prepared.hpp"
 #include "system_v_message.hpp"
 
 namespace shmd::sysv {
@@ -18,15 +21,19 @@ namespace {
 constexpr std::uintptr_t no_address = 0;
 constexpr std::uintptr_t in_change = 1;
 constexpr std::size_t table_page = 256;
+constexpr std::size_t owner_bytes = 4096;
 
 // Pages of the table, each followed by the next. None is ever given up.
 struct Table {
     Piece entries[table_page];
+    std::atomic<std::size_t> used{0};  // those behind have never been
     std::atomic<Table*> next{nullptr};
 };
 
 constinit Table first_table;
-constinit std::atomic<pid_t> owner{0};
+// The process that all this is of: in memory that the kernel clears for a child, however that is made.
+constinit std::atomic<pid_t> unwiped_owner{0};
+constinit std::atomic<pid_t>* owner = &unwiped_owner;
 
 Table* add_table(Table& last) {
     void* memory = ::mmap(nullptr, sizeof(Table), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -38,15 +45,21 @@ Table* add_table(Table& last) {
     return none;
 }
 
-// Calls back with every entry until it says true.
+// Calls back with every entry that was ever used until it says true.
 template <typename F>
 bool any_entry(const F& visit) {
     for (Table* table = &first_table; table; table = table->next.load(std::memory_order_acquire)) {
-        for (Piece& entry : table->entries) {
-            if (visit(entry)) return true;
+        const std::size_t used = table->used.load(std::memory_order_acquire);
+        for (std::size_t i = 0; i < used; i++) {
+            if (visit(table->entries[i])) return true;
         }
     }
     return false;
+}
+
+void note_used(Table& table, std::size_t count) {
+    std::size_t used = table.used.load();
+    while (used < count && !table.used.compare_exchange_weak(used, count)) continue;
 }
 
 bool is_used(std::uintptr_t address) {
@@ -64,16 +77,20 @@ bool put_in(const Piece& piece, std::uintptr_t address) {
         entry.bytes = piece.bytes;
         entry.segment = piece.segment;
         entry.number = piece.number;
-        entry.attachment = piece.attachment;
-        entry.link = piece.link;
+        entry.daemons = piece.daemons;
         entry.address.store(address, std::memory_order_release);
         return true;
     };
+    Table* table = &first_table;
     for (;;) {
-        if (any_entry(claim)) return true;
-        Table* last = &first_table;
-        while (Table* next = last->next.load(std::memory_order_acquire)) last = next;
-        if (!add_table(*last)) return false;
+        for (std::size_t i = 0; i < table_page; i++) {
+            if (!claim(table->entries[i])) continue;
+            note_used(*table, i + 1);
+            return true;
+        }
+        Table* next = table->next.load(std::memory_order_acquire);
+        if (!next && !add_table(*table)) return false;
+        table = table->next.load(std::memory_order_acquire);
     }
 }
 
@@ -89,19 +106,17 @@ bool has_pieces(std::uint32_t number) {
 
 }  // namespace
 
-bool note_attached(std::uintptr_t address, std::size_t bytes, std::int64_t segment, std::uint32_t attachment,
-                   std::uint32_t link) {
+bool note_attached(std::uintptr_t address, std::size_t bytes, std::int64_t segment, const DaemonsPart& daemons) {
     Piece whole;
     whole.begin = address;
     whole.bytes = bytes;
     whole.segment = segment;
     whole.number = ++last_number;
-    whole.attachment = attachment;
-    whole.link = link;
+    whole.daemons = daemons;
     return put_in(whole, address);
 }
 
-bool unmap_attached(std::uintptr_t address, Detaching& detaching, std::uint32_t& attachment) {
+bool unmap_attached(std::uintptr_t address, Detaching& detaching, DaemonsPart& ended) {
     std::int64_t& segment = detaching.segment;
     if (!is_used(address)) return false;
     if (segment == 0) detaching.newest = last_number.load();
@@ -123,13 +138,13 @@ bool unmap_attached(std::uintptr_t address, Detaching& detaching, std::uint32_t&
         if (!began_here(entry) || entry.segment != segment || !begin_change(entry, address)) return false;
         ::munmap(reinterpret_cast<void*>(entry.begin), entry.bytes);
         const std::uint32_t number = entry.number;
-        attachment = entry.attachment;
+        ended = entry.daemons;
         entry.address.store(no_address, std::memory_order_release);
         return !has_pieces(number);
     });
 }
 
-bool make_room(std::uintptr_t begin, std::size_t bytes, std::uint32_t& attachment) {
+bool make_room(std::uintptr_t begin, std::size_t bytes, DaemonsPart& ended) {
     const std::uintptr_t end = begin + bytes;
     return any_entry([&](Piece& entry) {
         std::uintptr_t address = entry.address.load(std::memory_order_acquire);
@@ -141,8 +156,7 @@ bool make_room(std::uintptr_t begin, std::size_t bytes, std::uint32_t& attachmen
         behind.bytes = entry_end > end ? entry_end - end : 0;
         behind.segment = entry.segment;
         behind.number = entry.number;
-        behind.attachment = entry.attachment;
-        behind.link = entry.link;
+        behind.daemons = entry.daemons;
         std::size_t before = entry.begin < begin ? begin - entry.begin : 0;
         if (before > 0) {
             entry.bytes = before;
@@ -153,21 +167,60 @@ bool make_room(std::uintptr_t begin, std::size_t bytes, std::uint32_t& attachmen
         // What there is no memory to note stays mapped for ever, as it would without a shmdt().
         if (behind.bytes > 0) (void)put_in(behind, address);
         if (has_pieces(behind.number)) return false;
-        attachment = behind.attachment;
+        ended = behind.daemons;
         return true;
     });
 }
 
 // ---- Connections that end ----
 
+namespace {
+
+// What an earlier daemon may not have ended before its own end.
+void end_what_was_left(Link& link) {
+    std::uint32_t left[SHMD_DETACH_QUEUE_PLACES];
+    while (std::size_t count = take_left(left)) {
+        std::string_view reply;
+        system_v::Attachments taken;
+        auto resume = system_v::Message::resume({left, count}, true);
+        if (link.call(resume, reply) != 0 || system_v::take(reply, taken) != 0) return;
+        for (std::size_t i = 0; i < taken.count; i++) {
+            if (link.call(system_v::Message(system_v::Detach{taken.ids[i]}, false), reply) != 0) return;
+        }
+    }
+}
+
+// What an earlier daemon may not have begun before its own end. All pieces of it.
+void attach_again(Link& link, const Piece& piece) {
+    const DaemonsPart before = piece.daemons;
+    std::string_view reply;
+    system_v::AttachReply granted;
+    const system_v::Message attach(system_v::Attach{*before.begun_id, before.begun_flags, piece.segment, std::nullopt});
+    bool done = link.call(attach, reply) == 0 && system_v::take(reply, granted) == 0 && granted.attachment;
+    // That of another segment has come with a descriptor.
+    if (done && granted.file_descriptor) {
+        (void)link.call(system_v::Message(system_v::Detach{*granted.attachment}, false), reply);
+        done = false;
+    }
+    any_entry([&](Piece& entry) {
+        bool same = is_used(entry.address.load(std::memory_order_acquire)) && entry.daemons.attachment == before.attachment &&
+                    entry.daemons.link == before.link;
+        if (same) entry.daemons = done ? DaemonsPart{*granted.attachment, link.number(), 0} : DaemonsPart{};
+        return false;
+    });
+}
+
+}  // namespace
+
 void take_up_again(Link& link) {
+    end_what_was_left(link);
     std::uint32_t wanted[system_v::message_attachments];
     for (;;) {
         std::size_t count = 0;
         any_entry([&](const Piece& entry) {
-            bool lost = is_used(entry.address.load(std::memory_order_acquire)) && entry.attachment != 0 &&
-                        !Link::is_there(entry.link);
-            if (lost) wanted[count++] = entry.attachment;
+            bool lost = is_used(entry.address.load(std::memory_order_acquire)) && entry.daemons.attachment != 0 &&
+                        !Link::is_there(entry.daemons.link);
+            if (lost) wanted[count++] = entry.daemons.attachment;
             return count == system_v::message_attachments;
         });
         if (count == 0) return;
@@ -176,13 +229,15 @@ void take_up_again(Link& link) {
         system_v::Attachments taken;
         if (link.call(resume, reply) != 0 || system_v::take(reply, taken) != 0) return;
         any_entry([&](Piece& entry) {
-            bool asked = std::find(wanted, wanted + count, entry.attachment) != wanted + count;
+            bool asked = std::find(wanted, wanted + count, entry.daemons.attachment) != wanted + count;
             if (!asked || !is_used(entry.address.load(std::memory_order_acquire))) return false;
-            bool has = std::find(taken.ids, taken.ids + taken.count, entry.attachment) != taken.ids + taken.count;
+            bool has = std::find(taken.ids, taken.ids + taken.count, entry.daemons.attachment) != taken.ids + taken.count;
             if (has) {
-                entry.link = link.number();
+                entry.daemons = {entry.daemons.attachment, link.number(), 0};
+            } else if (entry.daemons.begun_id) {
+                attach_again(link, entry);
             } else {
-                entry.attachment = 0;
+                entry.daemons = {};
             }
             return false;
         });
@@ -248,8 +303,8 @@ void before_fork() {
         if (failed) current->count = 0;
     };
     any_entry([&](const Piece& entry) {
-        if (!is_used(entry.address.load(std::memory_order_acquire)) || entry.attachment == 0) return false;
-        if (is_asked_for(entry.attachment)) return false;
+        if (!is_used(entry.address.load(std::memory_order_acquire)) || entry.daemons.attachment == 0) return false;
+        if (is_asked_for(entry.daemons.attachment)) return false;
         if (!current || current->count == system_v::message_attachments) {
             if (current) flush();
             void* memory = failed ? MAP_FAILED
@@ -259,7 +314,7 @@ void before_fork() {
             current->next = pairs;
             pairs = current;
         }
-        current->page.parents[current->count++] = entry.attachment;
+        current->page.parents[current->count++] = entry.daemons.attachment;
         return false;
     });
     if (current && !failed) flush();
@@ -283,16 +338,17 @@ std::uint32_t childs_of(std::uint32_t parents) {
 void in_child() {
     Link::keep_only(forking.link);
     drop_kept_descriptors();
+    forget_detach_queues();
+    forget_prepared();
     std::uint32_t number = forking.link ? forking.link->number() : 0;
     any_entry([&](Piece& entry) {
         std::uintptr_t address = entry.address.load(std::memory_order_relaxed);
         if (address == in_change) entry.address.store(no_address, std::memory_order_relaxed);
         if (!is_used(address)) return false;
-        entry.attachment = entry.attachment != 0 ? childs_of(entry.attachment) : 0;
-        entry.link = number;
+        entry.daemons = {entry.daemons.attachment != 0 ? childs_of(entry.daemons.attachment) : 0, number, 0};
         return false;
     });
-    owner.store(::getpid());
+    owner->store(::getpid());
     if (forking.link) {
         (void)forking.link->send(system_v::Message(system_v::Claim{}));
         forking.link->release();
@@ -303,20 +359,27 @@ void in_child() {
 }  // namespace
 
 void register_fork_handlers() {
-    owner.store(::getpid());
+    void* page = ::mmap(nullptr, owner_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    // Before Linux 4.14 it is not known: then the id tells.
+    if (page != MAP_FAILED && ::madvise(page, owner_bytes, MADV_WIPEONFORK) == 0) owner = new (page) std::atomic<pid_t>(0);
+    owner->store(::getpid());
     (void)::pthread_atfork(before_fork, in_parent, in_child);
 }
 
 void forget_if_forked() {
+    pid_t known = owner->load(std::memory_order_relaxed);
+    if (known != 0 && owner != &unwiped_owner) return;
     pid_t process = ::getpid();
-    if (owner.load(std::memory_order_relaxed) == process) return;
+    if (known == process) return;
     Link::keep_only(nullptr);
     drop_kept_descriptors();
+    forget_detach_queues();
+    forget_prepared();
     any_entry([](Piece& entry) {
-        entry.attachment = 0;
+        entry.daemons = {};
         return false;
     });
-    owner.store(process);
+    owner->store(process);
 }
 
 }  // namespace shmd::sysv

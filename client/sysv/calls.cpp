@@ -1,5 +1,5 @@
 // shmget, shmat, shmdt and shmctl on shmd: what of them is decided in the process, in the order of the kernel's ipc/shm.c. What
-// the daemon decides it decides at the call: nothing of that is remembered here.
+// the daemon decides it decides at the call, or just before: nothing is remembered here that it could have changed its mind about.
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -12,10 +12,12 @@
 
 #include "attachments.hpp"
 #include "daemon.hpp"
+#include "detach_queues.hpp"
 #include "kept_descriptors.hpp"
 #include "known_names.hpp"
 #include "limits.hpp"
 #include "link.hpp"
+#include "prepared.hpp"
 #include "shmd/sysv.h"
 #include "system_v_message.hpp"
 #include "user_memory.hpp"
@@ -72,11 +74,13 @@ T failed(int error, T result) {
 
 // ---- shmget ----
 
-// True when an earlier answer still holds.
-bool get_known(const NameQuery& query, std::int32_t& id) {
+// An earlier answer, if it still holds.
+bool get_known(NameQuery& query, std::int32_t& id) {
     forget_if_forked();
     Link* link = Link::take();
     if (!link) return false;
+    query.user = link->user();
+    query.group = link->group();
     auto known = known_name(*link, query);
     link->release();
     if (known) id = *known;
@@ -91,7 +95,7 @@ int get(key_t key, std::size_t size, int flags) {
     bool too_big_for_file = size > static_cast<std::size_t>(INT64_MAX);
     std::int64_t bytes = beyond ? -1 : static_cast<std::int64_t>(size > most ? most : size);
     bool opens = key != IPC_PRIVATE && (flags & (IPC_CREAT | IPC_EXCL)) != (IPC_CREAT | IPC_EXCL);
-    const NameQuery query{key, bytes, flags, ::geteuid(), ::getegid()};
+    NameQuery query{key, bytes, flags};
     system_v::GetReply reply;
     if (opens && get_known(query, reply.id)) return reply.id;
     std::uint64_t count = 0;
@@ -101,6 +105,8 @@ int get(key_t key, std::size_t size, int flags) {
         return error;
     };
     auto prepare = [&](Link& link) {
+        query.user = link.user();
+        query.group = link.group();
         if (!opens) return;
         want_change_page(link);
         count = names_count(link);
@@ -112,15 +118,25 @@ int get(key_t key, std::size_t size, int flags) {
 
 // ---- shmat ----
 
+// The daemon will look, whoever asks it, and nobody can have it changed what it knows of the segment but by a change that it
+// counts.
+bool may_be_left_in_queue(const DaemonsPart& ended) {
+    if (!end_soon(ended.link, ended.attachment) || ended.names == 0) return false;
+    const Link* link = Link::with_number(ended.link);
+    // A daemon that has gone looks no more.
+    return link && names_count(*link) == ended.names && link->is_alive();
+}
+
 // Without waiting for an answer, unless something else waits already: the daemon serves what one call of everybody has left
 // before it tells how many are attached.
-void end_attachment(std::uint32_t attachment) {
-    if (attachment == 0) return;
+void end_attachment(const DaemonsPart& ended) {
+    if (ended.attachment == 0 || may_be_left_in_queue(ended)) return;
     Link* link = Link::take();
     if (!link) return;
-    bool told = !link->has_told() && link->send(Message(system_v::Detach{attachment}, true)) == 0;
+    const system_v::Detach detach{ended.attachment};
+    bool told = !link->has_told() && link->send(Message(detach, true)) == 0;
     link->release();
-    if (!told) (void)tell(Message(system_v::Detach{attachment}, false), Lost::again);
+    if (!told) (void)tell(Message(detach, false), Lost::again);
 }
 
 struct Place {
@@ -143,12 +159,9 @@ int place_of(const void* wish, int flags, Place& place) {
 }
 
 // As many bytes as are mapped: whole pages, or whole huge pages.
-std::size_t mapped_bytes(int fd, std::int64_t size) {
+std::size_t mapped_bytes(const Descriptor& memory, std::int64_t size) {
     auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-    struct stat status {};
-    if (::fstat(fd, &status) == 0 && static_cast<std::size_t>(status.st_blksize) > page) {
-        page = static_cast<std::size_t>(status.st_blksize);
-    }
+    if (memory.block_bytes > page) page = memory.block_bytes;
     auto bytes = static_cast<std::size_t>(size);
     return (bytes + page - 1) / page * page;
 }
@@ -206,7 +219,7 @@ int take_room(const Place& place, int id, int flags, std::size_t& reserved) {
 struct Granted {
     system_v::AttachReply reply;
     KeptDescriptor memory;
-    std::uint32_t link = 0;
+    DaemonsPart daemons;
 };
 
 // Has the segment granted, with a descriptor that is at hand or that comes with the answer. 0 or an errno.
@@ -214,27 +227,56 @@ int ask_for_grant(int id, int flags, Granted& granted) {
     const bool writable = (flags & SHM_RDONLY) == 0;
     auto kept = take_kept_descriptor(id, writable);
     auto known = kept ? std::optional(kept->segment) : std::nullopt;
-    int error = make(Message(system_v::Attach{id, flags, known, std::nullopt}), Lost::again,
-                     [&](Link& link, std::string_view text) {
-                         if (something_was_removed(link)) drop_kept_descriptors();
-                         if (int refused = system_v::take(text, granted.reply)) return refused;
-                         if (!granted.reply.attachment || granted.reply.size_bytes < 1) return EIO;
-                         granted.link = link.number();
-                         if (!granted.reply.file_descriptor) return kept ? 0 : EIO;
-                         int fd = link.take_descriptor();
-                         if (fd < 0) return EMFILE;
-                         granted.memory = {Descriptor::of(move_high(fd)), id, granted.reply.segment_id, writable,
-                                           granted.reply.size_bytes};
-                         return 0;
-                     });
+    std::uint64_t names = 0;
+    auto prepare = [&](Link& link) {
+        want_detach_queue(link);
+        names = names_count(link);
+    };
+    auto take = [&](Link& link, std::string_view text) {
+        if (something_was_removed(link)) drop_kept_descriptors();
+        if (int refused = system_v::take(text, granted.reply)) return refused;
+        if (!granted.reply.attachment || granted.reply.size_bytes < 1) return EIO;
+        granted.daemons = {*granted.reply.attachment, link.number(), granted.reply.may_end_late == true ? names : 0};
+        if (!granted.reply.file_descriptor) return kept ? 0 : EIO;
+        int fd = link.take_descriptor();
+        if (fd < 0) return EMFILE;
+        granted.memory = {Descriptor::of(move_high(fd)), id, granted.reply.segment_id, writable, granted.reply.size_bytes};
+        return 0;
+    };
+    int error = make(Message(system_v::Attach{id, flags, known, std::nullopt}), Lost::again, take, prepare);
     bool uses_kept = error == 0 && !granted.reply.file_descriptor;
     if (uses_kept) {
         granted.memory = *kept;
     } else if (kept) {
         kept->descriptor.close();
     }
-    if (error != 0 && granted.reply.attachment) end_attachment(*granted.reply.attachment);
+    if (error != 0) end_attachment(granted.daemons);
     return error;
+}
+
+// What the daemon has prepared, when that still holds. Whoever changes anything about it counts that before looking whether it has
+// begun.
+bool begin_prepared(int id, int flags, Granted& granted) {
+    forget_if_forked();
+    Link* link = may_be_prepared(id) ? Link::take() : nullptr;
+    if (!link) return false;
+    const auto prepared = take_prepared(*link, id, flags);
+    auto holds = [&] { return names_count(*link) == prepared->names; };
+    auto kept = prepared && holds() ? take_kept_descriptor(id, (flags & SHM_RDONLY) == 0) : std::nullopt;
+    const bool fits = kept && kept->segment == prepared->segment;
+    const Begun begun = fits ? begin_soon(prepared->link, prepared->attachment) : Begun::no;
+    const bool done = begun == Begun::yes && holds() && link->is_alive();
+    link->release();
+    if (begun != Begun::no) granted.daemons = {prepared->attachment, prepared->link, prepared->names, id, flags};
+    if (done) {
+        granted.reply = {prepared->size_bytes, prepared->segment, prepared->attachment, std::nullopt};
+        granted.memory = *kept;
+        return true;
+    }
+    end_attachment(granted.daemons);
+    granted = {};
+    if (kept) keep_descriptor(*kept);
+    return false;
 }
 
 // size: gets that of the segment, unless it is null.
@@ -249,16 +291,18 @@ void* at(int id, const void* wish, int flags, std::size_t* size) {
         if (reserved != 0) ::munmap(reinterpret_cast<void*>(place.address), reserved);
     };
 
+    note_attach(id, flags);
     Granted granted;
-    if (int error = ask_for_grant(id, flags, granted)) {
-        give_room_back();
-        return failed(error, none);
+    if (place.fixed || !begin_prepared(id, flags, granted)) {
+        if (int error = ask_for_grant(id, flags, granted)) {
+            give_room_back();
+            return failed(error, none);
+        }
     }
-    const std::uint32_t attachment = *granted.reply.attachment;
     const int fd = granted.memory.descriptor.fd;
-    const std::size_t bytes = mapped_bytes(fd, granted.reply.size_bytes);
+    const std::size_t bytes = mapped_bytes(granted.memory.descriptor, granted.reply.size_bytes);
     int protection = PROT_READ | ((flags & SHM_RDONLY) == 0 ? PROT_WRITE : 0) | ((flags & SHM_EXEC) != 0 ? PROT_EXEC : 0);
-    std::uint32_t replaced = 0;
+    DaemonsPart replaced;
     while (place.replace && make_room(place.address, bytes, replaced)) end_attachment(replaced);
     const std::uintptr_t address = place.fixed ? place.address : place_for(bytes);
     void* data = ::mmap(reinterpret_cast<void*>(address), bytes, protection,
@@ -267,7 +311,7 @@ void* at(int id, const void* wish, int flags, std::size_t* size) {
     keep_descriptor(granted.memory);
     bool mapped = data != MAP_FAILED;
     const auto begin = reinterpret_cast<std::uintptr_t>(data);
-    if (mapped && note_attached(begin, bytes, granted.reply.segment_id, attachment, granted.link)) {
+    if (mapped && note_attached(begin, bytes, granted.reply.segment_id, granted.daemons)) {
         if (size) *size = static_cast<std::size_t>(granted.reply.size_bytes);
         return data;
     }
@@ -277,7 +321,7 @@ void* at(int id, const void* wish, int flags, std::size_t* size) {
     } else {
         give_room_back();
     }
-    end_attachment(attachment);
+    end_attachment(granted.daemons);
     return failed(error, none);
 }
 
@@ -287,7 +331,7 @@ int dt(const void* address) {
     forget_if_forked();
     int error = errno;
     Detaching detaching;
-    std::uint32_t ended = 0;
+    DaemonsPart ended;
     while (unmap_attached(reinterpret_cast<std::uintptr_t>(address), detaching, ended)) end_attachment(ended);
     if (detaching.segment == 0) return failed(EINVAL, -1);
     errno = error;
@@ -319,8 +363,33 @@ int stat(const system_v::Stat& call, shmid_ds* buffer, bool result_is_id) {
     if (int error = ask(Message(call), Lost::again, reply)) return failed(error, -1);
     shmid_ds filled;
     fill(filled, *reply.status);
-    if (!copy_out(buffer, &filled, sizeof filled)) return failed(EFAULT, -1);
+    if (!copy_out(buffer, filled)) return failed(EFAULT, -1);
     return result_is_id ? reply.status->id : 0;
+}
+
+// With the shmat() that follows prepared, if there will be one.
+int stat_by_id(int id, shmid_ds* buffer) {
+    system_v::Stat call{id, std::nullopt, std::nullopt};
+    call.flags = note_question(id);
+    if (call.flags) call.known = kept_segment(id, (*call.flags & SHM_RDONLY) == 0);
+    if (!call.known) return stat({id, std::nullopt, std::nullopt}, buffer, false);
+    system_v::StatusReply reply;
+    std::uint64_t names = 0;
+    auto prepare = [&](Link& link) {
+        keep_prepared(link, {});
+        names = names_count(link);
+    };
+    auto take = [&](Link& link, std::string_view text) {
+        if (int refused = system_v::take(text, reply)) return refused;
+        if (reply.prepared && names != 0) {
+            keep_prepared(link, {id, *call.flags, *call.known, reply.status->size_bytes, *reply.prepared, link.number(), names});
+        }
+        return 0;
+    };
+    if (int error = make(Message(call), Lost::again, take, prepare)) return failed(error, -1);
+    shmid_ds filled;
+    fill(filled, *reply.status);
+    return copy_out(buffer, filled) ? 0 : failed(EFAULT, -1);
 }
 
 int limits_info(shmid_ds* buffer) {
@@ -331,7 +400,7 @@ int limits_info(shmid_ds* buffer) {
     info.shmmin = 1;
     info.shmmni = info.shmseg = static_cast<unsigned long>(reply.segments_limit);
     info.shmall = static_cast<unsigned long>(reply.bytes_limit / ::sysconf(_SC_PAGESIZE));
-    return copy_out(buffer, &info, sizeof info) ? reply.highest_index : failed(EFAULT, -1);
+    return copy_out(buffer, info) ? reply.highest_index : failed(EFAULT, -1);
 }
 
 int usage_info(shmid_ds* buffer) {
@@ -340,7 +409,7 @@ int usage_info(shmid_ds* buffer) {
     shm_info info{};
     info.used_ids = static_cast<int>(reply.segments);
     info.shm_tot = info.shm_rss = static_cast<unsigned long>(reply.bytes / ::sysconf(_SC_PAGESIZE));
-    return copy_out(buffer, &info, sizeof info) ? reply.highest_index : failed(EFAULT, -1);
+    return copy_out(buffer, info) ? reply.highest_index : failed(EFAULT, -1);
 }
 
 int set(int id, const shmid_ds* buffer) {
@@ -368,7 +437,7 @@ int ctl(int id, int command, shmid_ds* buffer) {
     switch (command) {
         case IPC_INFO: return limits_info(buffer);
         case SHM_INFO: return usage_info(buffer);
-        case IPC_STAT: return stat({id, std::nullopt, std::nullopt}, buffer, false);
+        case IPC_STAT: return stat_by_id(id, buffer);
         case SHM_STAT: return stat({std::nullopt, id, std::nullopt}, buffer, true);
         case SHM_STAT_ANY: return stat({std::nullopt, id, true}, buffer, true);
         case IPC_SET: return set(id, buffer);

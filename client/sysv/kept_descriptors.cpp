@@ -44,6 +44,17 @@ std::optional<KeptDescriptor> take_kept_descriptor(std::int32_t id, bool writabl
     return std::nullopt;
 }
 
+std::optional<std::int64_t> kept_segment(std::int32_t id, bool writable) {
+    for (Place& place : places) {
+        if (place.state.load(std::memory_order_relaxed) != full || !claim(place, full)) continue;
+        bool found = place.kept.id == id && place.kept.writable == writable;
+        const std::int64_t segment = place.kept.segment;
+        place.state.store(full, std::memory_order_release);
+        if (found) return segment;
+    }
+    return std::nullopt;
+}
+
 void keep_descriptor(const KeptDescriptor& kept) {
     KeptDescriptor closed = kept;
     if (kept.size_bytes > most_kept_bytes) return closed.descriptor.close();

@@ -26,6 +26,9 @@ struct KeptDescriptor {
 /// Takes it out: nobody else uses it meanwhile.
 [[nodiscard]] std::optional<KeptDescriptor> take_kept_descriptor(std::int32_t id, bool writable);
 
+/// The id in io.shmd.Segments of the one that would be taken.
+[[nodiscard]] std::optional<std::int64_t> kept_segment(std::int32_t id, bool writable);
+
 /// Puts it in, or closes it.
 void keep_descriptor(const KeptDescriptor& kept);
 

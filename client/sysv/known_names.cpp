@@ -1,6 +1,7 @@
 #include "known_names.hpp"
 
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -20,12 +21,13 @@ struct Counts {
     std::uint64_t removals;
 };
 
-// The page of the daemon that this connection goes to. Never unmapped: a call in another thread may be reading; the next one
-// takes its place.
+// The page of the daemon that these connections go to, by the place of each. Never unmapped: a call in another thread may be
+// reading; the next one takes its place.
 constinit std::atomic<const Counts*> page{nullptr};
-constinit std::atomic<std::uint32_t> page_link{0};
+constinit std::atomic<std::uint32_t> page_links[most_links];
+constinit ino_t page_inode = 0;
 constinit std::atomic<bool> mapping{false};
-constinit std::atomic<std::uint32_t> asked_for{0};
+constinit std::atomic<std::uint32_t> asked_for[most_links];
 constinit std::atomic<std::uint64_t> removals_seen{0};
 
 enum State : std::uint32_t { empty, full, in_change };
@@ -42,11 +44,12 @@ constinit std::atomic<std::uint32_t> next_known{0};
 
 // A connection that has ended has no number.
 bool is_of(const Link& link) {
-    return link.number() != 0 && page_link.load(std::memory_order_acquire) == link.number();
+    return link.number() != 0 && page_links[link.place()].load(std::memory_order_acquire) == link.number();
 }
 
 std::uint64_t load(const std::uint64_t Counts::*which) {
-    return __atomic_load_n(&(page.load(std::memory_order_acquire)->*which), __ATOMIC_ACQUIRE);
+    // After what was put into a detach queue: see the daemon's side.
+    return __atomic_load_n(&(page.load(std::memory_order_acquire)->*which), __ATOMIC_SEQ_CST);
 }
 
 bool claim(Known& place, std::uint32_t from) {
@@ -58,12 +61,18 @@ void map_page(Link& link) {
     if (link.call(system_v::Message(system_v::Changes{}), reply) != 0 || system_v::take(reply) != 0) return;
     int fd = link.take_descriptor();
     if (fd < 0) return;
+    struct stat status {};
     const Counts* old = page.load();
-    void* mapped = ::mmap(const_cast<Counts*>(old), page_bytes, PROT_READ, MAP_SHARED | (old ? MAP_FIXED : 0), fd, 0);
+    // Each connection to one daemon is passed the same one.
+    bool is_same = ::fstat(fd, &status) == 0 && old && status.st_ino == page_inode;
+    if (!is_same) {
+        for (auto& other : page_links) other.store(0, std::memory_order_relaxed);
+        void* mapped = ::mmap(const_cast<Counts*>(old), page_bytes, PROT_READ, MAP_SHARED | (old ? MAP_FIXED : 0), fd, 0);
+        if (mapped != MAP_FAILED) page.store(static_cast<const Counts*>(mapped), std::memory_order_release);
+        page_inode = mapped != MAP_FAILED ? status.st_ino : 0;
+    }
     ::close(fd);
-    if (mapped == MAP_FAILED) return;
-    page.store(static_cast<const Counts*>(mapped), std::memory_order_release);
-    page_link.store(link.number(), std::memory_order_release);
+    if (page_inode != 0) page_links[link.place()].store(link.number(), std::memory_order_release);
 }
 
 }  // namespace
@@ -107,7 +116,7 @@ void remember_name(const Link& link, const NameQuery& query, std::uint64_t count
 void want_change_page(Link& link) {
     if (is_of(link)) return;
     // The first call of a connection may be its only one.
-    if (asked_for.exchange(link.number()) != link.number() || mapping.exchange(true)) return;
+    if (asked_for[link.place()].exchange(link.number()) != link.number() || mapping.exchange(true)) return;
     map_page(link);
     mapping.store(false);
 }

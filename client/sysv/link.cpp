@@ -29,7 +29,7 @@ constinit std::atomic<std::uint32_t> last_number{0};
 Descriptor Descriptor::of(int fd) {
     struct stat status {};
     if (fd < 0 || ::fstat(fd, &status) != 0) return {};
-    return {fd, status.st_dev, status.st_ino};
+    return {fd, status.st_dev, status.st_ino, static_cast<std::uint32_t>(status.st_blksize)};
 }
 
 bool Descriptor::intact() const {
@@ -55,7 +55,7 @@ int move_high(int fd) {
 // ---- Links ----
 
 bool Link::is_mine_now() const {
-    return process_ == ::getpid() && user_ == ::geteuid() && group_ == ::getegid();
+    return user_ == ::geteuid() && group_ == ::getegid();
 }
 
 // The first that fits, so that a program with one thread has one connection and its calls their order.
@@ -128,7 +128,6 @@ bool Link::connect() {
         return errno = error, false;
     }
     socket_ = Descriptor::of(fd);
-    process_ = ::getpid();
     user_ = ::geteuid();
     group_ = ::getegid();
     size_ = 0;
@@ -144,8 +143,12 @@ void Link::end() {
     size_ = 0;
 }
 
+std::size_t Link::place() const {
+    return static_cast<std::size_t>(this - links);
+}
+
 std::span<char> Link::buffer() {
-    return buffers[this - links];
+    return buffers[place()];
 }
 
 bool Link::is_alive() const {
@@ -215,10 +218,15 @@ int Link::take_descriptor() {
     return fd;
 }
 
-bool Link::is_there(std::uint32_t number) {
-    return number != 0 && std::any_of(std::begin(links), std::end(links), [&](const Link& link) {
-        return link.state_.load(std::memory_order_acquire) != free && link.number_ == number;
+const Link* Link::with_number(std::uint32_t number) {
+    const Link* found = std::find_if(std::begin(links), std::end(links), [&](const Link& link) {
+        return link.number_ == number && link.state_.load(std::memory_order_acquire) != free;
     });
+    return number != 0 && found != std::end(links) ? found : nullptr;
+}
+
+bool Link::is_there(std::uint32_t number) {
+    return with_number(number) != nullptr;
 }
 
 // ---- fork(2) ----
@@ -244,7 +252,6 @@ void Link::keep_only(Link* own) {
         link.end();
         link.state_.store(free, std::memory_order_release);
     }
-    if (own) own->process_ = ::getpid();
 }
 
 }  // namespace shmd::sysv

@@ -18,6 +18,7 @@ struct Descriptor {
     int fd = -1;
     dev_t device = 0;
     ino_t inode = 0;
+    std::uint32_t block_bytes = 0;  // of memory: its pages
 
     [[nodiscard]] static Descriptor of(int fd);
     /// False when the program has closed it, and perhaps opened another under its number.
@@ -33,7 +34,8 @@ struct Descriptor {
 /// One connection of one process with one identity.
 class Link {
   public:
-    /// One that is not used by another call, connected as the user that this process now is. Null and errno: ECONNREFUSED,
+    /// One that is not used by another call, connected as the user that this process now is; forget_if_forked() comes first. Null
+    /// and errno: ECONNREFUSED,
     /// ENOENT or EACCES when no daemon answers. The caller gives it back with release().
     static Link* take();
     void release();
@@ -52,8 +54,14 @@ class Link {
 
     /// Numbers connections, for attachments to name theirs. Never 0.
     [[nodiscard]] std::uint32_t number() const { return number_; }
+    /// Which of most_links it is.
+    [[nodiscard]] std::size_t place() const;
+    [[nodiscard]] uid_t user() const { return user_; }
+    [[nodiscard]] gid_t group() const { return group_; }
     /// True while the connection with this number is there, as far as is known.
     static bool is_there(std::uint32_t number);
+    /// Null when it is not.
+    static const Link* with_number(std::uint32_t number);
 
     /// A new connection that is for a child, to hold what it inherits: take() never gives it. Null and errno.
     static Link* make_for_child();
@@ -74,7 +82,6 @@ class Link {
     enum State : std::uint32_t { free, idle, busy };
     std::atomic<std::uint32_t> state_{free};
     Descriptor socket_;
-    pid_t process_ = 0;
     uid_t user_ = 0;
     gid_t group_ = 0;
     std::uint32_t number_ = 0;

@@ -45,6 +45,11 @@ bool tells_of_many(const CallBody& body) {
     return is_any_of<List, ListSegments, GetStatus, GetUsage, Evict, system_v::List, system_v::Info>(body);
 }
 
+// What somebody may count on when an attachment that was prepared begins.
+bool changes_what_is_there(const CallBody& body) {
+    return is_any_of<Publish, Delete, SetAttributes, Seal, Resize, ForceDelete, system_v::Set, system_v::Remove>(body);
+}
+
 // How many it may begin.
 std::size_t attachments_of(const CallBody& body) {
     if (is_any_of<Open, Create, system_v::Attach>(body)) return 1;
@@ -92,6 +97,7 @@ Outcome Handlers::handle(Client& client, const Call& call) {
     }
     // Nobody has taken an entry yet, any of which may go with that.
     if (tells_of_many(*call.body)) registry_.catch_up_all();
+    if (changes_what_is_there(*call.body) || is_any_of<GetStatus, GetUsage>(*call.body)) registry_.end_preparations();
     if (std::size_t count = attachments_of(*call.body)) make_room_for_attachments(client, count);
     return std::visit([&](const auto& body) { return act(client, body); }, *call.body);
 }
@@ -159,6 +165,7 @@ Result<Charge> Handlers::charge_or_evict(std::uint32_t uid, Resource resource, s
 // What has ended, and has not been looked at, must not be in the way.
 void Handlers::make_room_for_attachments(const Client& client, std::size_t count) {
     Quota::Lack lack = quota_.lack(client.peer.uid, Resource::attachments, static_cast<std::int64_t>(count));
+    if (lack.in_total > 0 || lack.of_user > 0) registry_.end_preparations();
     if (lack.in_total > 0) {
         registry_.catch_up_all();
     } else if (lack.of_user > 0) {

@@ -242,8 +242,11 @@ class Handlers {
     Outcome act(Client& client, const system_v::Inherit& call);
     Outcome act(Client& client, const system_v::Claim& call);
     Outcome get_existing(Client& client, Entry& entry, const system_v::Get& call);
+    Entry* find_present(std::int32_t key);
+    Entry* find_present_system_v(std::int32_t id);
     Outcome finish_get(Client& client, NewSegment& segment, const system_v::Get& call);
     Result<Entry*> find_to_administer(const Client& client, std::int32_t id);
+    std::optional<std::uint32_t> prepare(Client& client, Entry& entry, const system_v::Stat& call);
     static std::optional<ReplyBody> system_v_status(const Entry& entry);
 
     struct Ready;

@@ -108,6 +108,28 @@ bool others_may_have_ended(const Client& client, const Entry& entry) {
     });
 }
 
+Access access_of(int flags) {
+    return (flags & SHM_RDONLY) != 0 ? Access::read : Access::write;
+}
+
+bool may_attach(const Peer& peer, const Entry& entry, int flags) {
+    const Access access = access_of(flags);
+    int wanted = (access == Access::read ? 0444 : 0666) | ((flags & SHM_EXEC) != 0 ? 0111 : 0);
+    return check_system_v(peer, entry.acl, wanted) && (access == Access::read || !entry.closed_to_writers());
+}
+
+// Whether it is there depends on who is attached.
+bool ends_with_attachments(const Entry& entry) {
+    return entry.state == State::deleted || entry.lifetime == Lifetime::attached;
+}
+
+// The end of an attachment changes nothing but what is told of the segment.
+bool may_end_late(const Entry& entry) {
+    constexpr std::int64_t most_bytes = 1 << 20;
+    return entry.state == State::live && entry.lifetime == Lifetime::persistent && !entry.evictable &&
+           entry.capacity_bytes <= most_bytes;
+}
+
 }  // namespace
 
 void put_in_terms_of(const Call& call, Outcome& outcome) {
@@ -119,9 +141,23 @@ void put_in_terms_of(const Call& call, Outcome& outcome) {
 
 // ---- shmget ----
 
+// What lives for its attachments is there for those alone that have not ended.
+Entry* Handlers::find_present(std::int32_t key) {
+    const std::string name = sysv_key(key);
+    Entry* entry = registry_.find(name);
+    bool changed = entry && ends_with_attachments(*entry) && registry_.catch_up_wholly(*entry);
+    return changed ? registry_.find(name) : entry;
+}
+
+Entry* Handlers::find_present_system_v(std::int32_t id) {
+    Entry* entry = registry_.find_system_v(id);
+    bool changed = entry && ends_with_attachments(*entry) && registry_.catch_up_wholly(*entry);
+    return changed ? registry_.find_system_v(id) : entry;
+}
+
 Outcome Handlers::act(Client& client, const system_v::Get& call) {
     if (call.key != IPC_PRIVATE) {
-        if (Entry* existing = registry_.find(sysv_key(call.key))) return get_existing(client, *existing, call);
+        if (Entry* existing = find_present(call.key)) return get_existing(client, *existing, call);
         if ((call.flags & IPC_CREAT) == 0) return system_v_error(ENOENT);
     }
     auto huge_pages = huge_pages_of(call.flags);
@@ -150,7 +186,7 @@ Outcome Handlers::get_existing(Client& client, Entry& entry, const system_v::Get
 
 // The key may have been taken while memory was being reserved.
 Outcome Handlers::finish_get(Client& client, NewSegment& segment, const system_v::Get& call) {
-    Entry* taken = call.key != IPC_PRIVATE ? registry_.find(sysv_key(call.key)) : nullptr;
+    Entry* taken = call.key != IPC_PRIVATE ? find_present(call.key) : nullptr;
     if (taken) return get_existing(client, *taken, call);
     if (registry_.system_v().full()) return system_v_error(ENOSPC);
     Entry& made = add(client, segment, call.key == IPC_PRIVATE);
@@ -160,13 +196,11 @@ Outcome Handlers::finish_get(Client& client, NewSegment& segment, const system_v
 // ---- shmat, shmdt ----
 
 Outcome Handlers::act(Client& client, const system_v::Attach& call) {
-    Entry* entry = registry_.find_system_v(call.id);
+    Entry* entry = find_present_system_v(call.id);
     if (!entry) return system_v_error(EINVAL);
     if (entry->state == State::deleted && others_may_have_ended(client, *entry)) return ServeOthersFirst{};
-    Access access = (call.flags & SHM_RDONLY) != 0 ? Access::read : Access::write;
-    int wanted = (access == Access::read ? 0444 : 0666) | ((call.flags & SHM_EXEC) != 0 ? 0111 : 0);
-    bool denied = !check_system_v(client.peer, entry->acl, wanted);
-    if (denied || (access == Access::write && entry->closed_to_writers())) return system_v_error(EACCES);
+    if (!may_attach(client.peer, *entry, call.flags)) return system_v_error(EACCES);
+    const Access access = access_of(call.flags);
 
     Answer answer;
     system_v::AttachReply reply{entry->size_bytes, entry->id, std::nullopt, std::nullopt};
@@ -180,6 +214,7 @@ Outcome Handlers::act(Client& client, const system_v::Attach& call) {
         auto charge = quota_.charge(client.peer.uid, Resource::attachments, 1);
         if (!charge) return std::move(charge).error();
         reply.attachment = registry_.attach(*entry, client.held, access, *std::move(charge));
+        if (may_end_late(*entry)) reply.may_end_late = true;
     }
     answer.body = reply;
     return answer;
@@ -187,6 +222,13 @@ Outcome Handlers::act(Client& client, const system_v::Attach& call) {
 
 Outcome Handlers::act(Client& client, const system_v::Detach& call) {
     const Attachment* attachment = registry_.find_attachment(call.attachment);
+    // It may be of another connection, which has put its beginning or its end into its queue.
+    if (!attachment) {
+        registry_.catch_up_process(client.held.process());
+        attachment = registry_.find_attachment(call.attachment);
+    } else if (registry_.catch_up(*attachment->holder)) {
+        attachment = registry_.find_attachment(call.attachment);
+    }
     if (!attachment || !same_process(*attachment->holder, client.held)) return system_v_error(EINVAL);
     registry_.detach(call.attachment);
     return Answer{Empty{}};
@@ -197,11 +239,23 @@ Outcome Handlers::act(Client& client, const system_v::Detach& call) {
 Outcome Handlers::act(Client& client, const system_v::Stat& call) {
     Entry* entry = call.id ? registry_.find_system_v(*call.id)
                            : registry_.system_v().at(*call.index < 0 ? -1 : *call.index % system_v::indexes);
-    if (entry && registry_.catch_up(*entry)) return act(client, call);
+    if (entry && registry_.catch_up_wholly(*entry)) return act(client, call);
     if (!entry) return system_v_error(EINVAL);
     if (others_may_have_ended(client, *entry)) return ServeOthersFirst{};
     if (call.any != true && !check_system_v(client.peer, entry->acl, 0444)) return system_v_error(EACCES);
-    return Answer{system_v::StatusReply{describe(*entry)}};
+    return Answer{system_v::StatusReply{describe(*entry), call.known ? prepare(client, *entry, call) : std::nullopt}};
+}
+
+// Whatever would be asked for at an Attach is asked for here.
+std::optional<std::uint32_t> Handlers::prepare(Client& client, Entry& entry, const system_v::Stat& call) {
+    if (call.known != entry.id || !Registry::queue_of(client.held) || !may_end_late(entry)) return std::nullopt;
+    const Access access = access_of(*call.flags);
+    // Whoever writes may seal what is sealable, without asking.
+    if (access == Access::write && entry.memory->sealable()) return std::nullopt;
+    if (!may_attach(client.peer, entry, *call.flags) || !can_record(0, 1)) return std::nullopt;
+    auto charge = quota_.charge(client.peer.uid, Resource::attachments, 1);
+    if (!charge) return std::nullopt;
+    return registry_.prepare(entry, client.held, access, *std::move(charge));
 }
 
 Outcome Handlers::act(Client& client, const system_v::Set& call) {
@@ -220,6 +274,8 @@ Outcome Handlers::act(Client& client, const system_v::Remove& call) {
     auto entry = find_to_administer(client, call.id);
     if (!entry) return std::move(entry).error();
     registry_.remove(**entry);
+    // Who has looked at the count of changes before that has put the end of its attachment in its queue before that.
+    if (Entry* left = registry_.find_system_v(call.id)) registry_.catch_up_wholly(*left);
     return Answer{Empty{}};
 }
 
@@ -232,7 +288,7 @@ Outcome Handlers::act(Client& client, const system_v::Lock& call) {
 
 // A segment that was removed and whose last process has just gone is there no more.
 Result<Entry*> Handlers::find_to_administer(const Client& client, std::int32_t id) {
-    Entry* entry = registry_.find_system_v(id);
+    Entry* entry = find_present_system_v(id);
     if (!entry) return system_v_error(EINVAL);
     if (!check_administer(client.peer, entry->acl)) return system_v_error(EPERM);
     return entry;
@@ -277,6 +333,8 @@ Outcome Handlers::act(Client&, const system_v::Changes&) {
 // ---- fork ----
 
 Outcome Handlers::act(Client& client, const system_v::Inherit& call) {
+    // What has just begun.
+    registry_.catch_up_process(client.held.process());
     if (!can_record(0, call.attachments.size())) return system_v_error(ENOMEM);
     system_v::Inherited reply;
     reply.attachments.reserve(call.attachments.size());

@@ -3,6 +3,8 @@
 #include <array>
 #include <bit>
 #include <cassert>
+#include <cstdint>
+#include <span>
 #include <utility>
 
 #include "registry.hpp"
@@ -21,8 +23,13 @@ void Registry::add_queue(HeldAttachments& holder, DetachQueue queue, Charge char
 std::size_t Registry::end_queued(HeldAttachments& holder) {
     if (!holder.queue_) return 0;
     std::size_t ended = 0;
-    const std::vector<std::uint32_t> taken = holder.queue_->queue.take();
-    for (std::uint32_t attachment : taken) {
+    const std::vector<DetachQueue::Ended> taken = holder.queue_->queue.take();
+    for (auto [attachment, usec] : taken) {
+        if (const auto& prepared = holder.queue_->prepared; prepared && prepared->id == attachment) {
+            if (prepared->entry) begin_prepared(holder, usec);
+            ended++;
+            continue;
+        }
         auto found = attachments_.find(attachment);
         if (found == attachments_.end() || found->second.holder != &holder) {
             // Its client calls for each from here on.
@@ -30,7 +37,7 @@ std::size_t Registry::end_queued(HeldAttachments& holder) {
             drop_queue(holder);
             return ended;
         }
-        end(found);
+        end(found, usec);
         ended++;
     }
     if (!taken.empty()) holder.queue_->queue.ended();
@@ -40,6 +47,7 @@ std::size_t Registry::end_queued(HeldAttachments& holder) {
 // Also of who puts there what it does not have: to look at that again and again would cost others their time. It is on the
 // account of who asked for it as long as somebody has the page.
 void Registry::drop_queue(HeldAttachments& holder) {
+    forget_prepared(holder);
     queued_.erase(&holder);
     Remains remains{{}, holder.queue_->queue.memory(), {}, std::move(holder.queue_->charge)};
     holder.queue_.reset();  // what is mapped here is in use
@@ -51,22 +59,49 @@ bool Registry::catch_up(HeldAttachments& holder) {
 }
 
 bool Registry::catch_up(const Entry& entry) {
-    if (queued_.empty() || entry.attachments.size() > most_looked_at) return false;
+    return entry.attachments.size() <= most_looked_at && end_queued_of(entry, most_caught_up) > 0;
+}
+
+bool Registry::catch_up_wholly(const Entry& entry) {
+    return end_queued_of(entry, SIZE_MAX) > 0;
+}
+
+std::size_t Registry::end_queued_of(const Entry& entry, std::size_t at_most) {
+    if (queued_.empty()) return 0;
     // The list changes with every end.
-    std::array<HeldAttachments*, most_looked_at> holders;
-    std::array<const DetachQueue*, most_looked_at> queues;
-    std::size_t count = 0;
+    std::array<HeldAttachments*, most_looked_at> some;
+    std::vector<HeldAttachments*> many;
+    std::span<HeldAttachments*> holders = some;
+    const std::size_t most = entry.attachments.size() + prepared_.size();
+    if (most > some.size()) {
+        many.resize(most);
+        holders = many;
+    }
+    std::size_t found = 0;
     for (const Attachment* each : entry.attachments) {
-        if (!each->holder->queue_ || (count > 0 && holders[count - 1] == each->holder)) continue;
-        holders[count] = each->holder;
-        queues[count++] = &each->holder->queue_->queue;
+        if (each->holder->queue_ && (found == 0 || holders[found - 1] != each->holder)) holders[found++] = each->holder;
+    }
+    for (HeldAttachments* each : prepared_) {
+        if (each->queue_->prepared->entry == &entry) holders[found++] = each;
     }
     std::size_t ended = 0;
-    for (std::uint64_t filled = DetachQueue::filled({queues.data(), count}); filled != 0 && ended < most_caught_up;) {
-        ended += end_queued(*holders[static_cast<std::size_t>(std::countr_zero(filled))]);
-        filled &= filled - 1;
+    for (holders = holders.first(found); !holders.empty() && ended < at_most;) {
+        auto part = holders.first(std::min(holders.size(), most_looked_at));
+        holders = holders.subspan(part.size());
+        std::array<const DetachQueue*, most_looked_at> queues;
+        std::size_t count = 0;
+        for (HeldAttachments*& holder : part) {
+            // One that was there before may have lost its queue with that.
+            if (!holder->queue_) continue;
+            part[count] = holder;
+            queues[count++] = &holder->queue_->queue;
+        }
+        for (std::uint64_t filled = DetachQueue::filled({queues.data(), count}); filled != 0 && ended < at_most;) {
+            ended += end_queued(*part[static_cast<std::size_t>(std::countr_zero(filled))]);
+            filled &= filled - 1;
+        }
     }
-    return ended > 0;
+    return ended;
 }
 
 bool Registry::catch_up_all(std::optional<std::uint32_t> uid) {
@@ -76,6 +111,22 @@ bool Registry::catch_up_all(std::optional<std::uint32_t> uid) {
         if (!uid || holder.uid() == *uid) ended += end_queued(holder);
     }
     return ended > 0;
+}
+
+void Registry::catch_up_process(ProcessId process) {
+    for (auto next = queued_.begin(); next != queued_.end();) {
+        HeldAttachments& holder = **next++;
+        if (holder.process() == process) end_queued(holder);
+    }
+}
+
+// In this order: who has looked at the count before it moves has put its attachment in its queue before that.
+void Registry::end_preparations() {
+    if (prepared_.empty()) return;
+    if (change_page_) change_page_->count_name();
+    const std::vector<HeldAttachments*> holders(prepared_.begin(), prepared_.end());
+    for (HeldAttachments* holder : holders) end_queued(*holder);
+    while (!prepared_.empty()) forget_prepared(**prepared_.begin());
 }
 
 HeldAttachments* Registry::catch_up_some(HeldAttachments* from) {

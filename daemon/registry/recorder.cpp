@@ -154,6 +154,14 @@ void Recorder::detached(const Attachment& attachment) {
     write_detached(*journal_, attachment.id, entry.detached_usec.value_or(0), entry.last_used);
 }
 
+void Recorder::prepared() {
+    if (!closed_) journal_->promise(record::attachment_bytes + record::detached_bytes);
+}
+
+void Recorder::prepared_no_more() {
+    if (!closed_) journal_->fulfil(record::attachment_bytes + record::detached_bytes);
+}
+
 void Recorder::taken_up(const Attachment& attachment) {
     if (closed_ || !journal_->reserve(record::taken_up_bytes)) return;
     write_taken_up(*journal_, attachment.id, attachment.holder->connection());

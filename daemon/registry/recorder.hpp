@@ -84,6 +84,9 @@ class Recorder {
     void deleted(Entry& entry);
     void attached(const Attachment& attachment);
     void detached(const Attachment& attachment);
+    /// An attachment may begin, for which space was reserved, and does it now or never.
+    void prepared();
+    void prepared_no_more();
     /// It has another holder of the same process. Left out when there is no space: the old one is as good until the next
     /// restart.
     void taken_up(const Attachment& attachment);

@@ -45,6 +45,19 @@ void take_out(std::vector<Attachment*>& list, std::size_t place, std::size_t Att
     list.pop_back();
 }
 
+// A client may be believed as far as it can be true.
+std::int64_t believed(std::int64_t said_usec, std::int64_t since_usec, std::int64_t now) {
+    return said_usec >= since_usec && said_usec < now ? said_usec : now;
+}
+
+// One of the entry's times, and who it was. Others may have come since.
+void note_last(Entry& entry, std::optional<std::int64_t>& time, std::int64_t usec, std::int64_t now, std::int32_t pid) {
+    // What lies in the future is of before somebody set the clock.
+    auto is_latest = [&](std::optional<std::int64_t> other) { return usec >= other.value_or(0) || *other > now; };
+    if (is_latest(entry.attached_usec) && is_latest(entry.detached_usec)) entry.last_pid = pid;
+    if (is_latest(time)) time = usec;
+}
+
 }  // namespace
 
 std::int64_t boot_usec() {
@@ -209,6 +222,42 @@ Attachment& Registry::take_in(Entry& entry, HeldAttachments& holder, std::uint32
     return attachments_.try_emplace(id).first->second;
 }
 
+std::uint32_t Registry::prepare(Entry& entry, HeldAttachments& holder, Access access, Charge charge) {
+    forget_prepared(holder);
+    const std::uint32_t id = fresh_attachment_id();
+    prepared_.insert(&holder);
+    if (recorder_) recorder_->prepared();
+    holder.queue_->prepared.emplace(id, &entry, access, now_usec(), std::move(charge));
+    return id;
+}
+
+void Registry::begin_prepared(HeldAttachments& holder, std::int64_t said_usec) {
+    HeldAttachments::Prepared begun = *std::exchange(holder.queue_->prepared, std::nullopt);
+    prepared_.erase(&holder);
+    if (recorder_) recorder_->prepared_no_more();
+    const std::int64_t now = now_usec();
+    const std::int64_t usec = believed(said_usec, begun.since_usec, now);
+    restore(*begun.entry, holder, begun.id, begun.access, usec, std::move(begun.charge));
+    note_last(*begun.entry, begun.entry->attached_usec, usec, now, holder.pid());
+    if (recorder_) recorder_->attached(*begun.entry->attachments.back());
+    if (begun.entry->state == State::live) watchers_.tell(Event::attached, *begun.entry);
+}
+
+// It begins no more, though the holder may not know of that yet.
+void Registry::forget_prepared(HeldAttachments& holder) {
+    if (prepared_.erase(&holder) == 0) return;
+    if (recorder_) recorder_->prepared_no_more();
+    holder.queue_->prepared->entry = nullptr;
+    holder.queue_->prepared->charge.release();
+}
+
+void Registry::forget_prepared(const Entry& entry) {
+    for (auto next = prepared_.begin(); next != prepared_.end();) {
+        HeldAttachments& holder = **next++;
+        if (holder.queue_->prepared->entry == &entry) forget_prepared(holder);
+    }
+}
+
 std::uint32_t Registry::attach(Entry& entry, HeldAttachments& holder, Access access, Charge charge) {
     std::uint32_t id = fresh_attachment_id();
     std::int64_t now = now_usec();
@@ -241,14 +290,14 @@ void Registry::hand_over(std::uint32_t attachment, HeldAttachments& from, HeldAt
     if (recorder_) recorder_->taken_up(taken);
 }
 
-void Registry::detach(HeldAttachments& holder, std::uint32_t attachment) {
+void Registry::detach(HeldAttachments& holder, std::uint32_t attachment, std::int64_t ended_usec) {
     auto found = attachments_.find(attachment);
     assert(found != attachments_.end() && found->second.holder == &holder);
     (void)holder;
-    end(found);
+    end(found, ended_usec);
 }
 
-void Registry::end(std::unordered_map<std::uint32_t, Attachment>::iterator attachment) {
+void Registry::end(std::unordered_map<std::uint32_t, Attachment>::iterator attachment, std::int64_t ended_usec) {
     const Attachment& ended = attachment->second;
     Entry& entry = *ended.entry;
     HeldAttachments& holder = *ended.holder;
@@ -257,9 +306,9 @@ void Registry::end(std::unordered_map<std::uint32_t, Attachment>::iterator attac
     unlist(entry);
     take_out(entry.attachments, ended.place, &Attachment::place);
     take_out(holder.attachments_, ended.place_of_holder, &Attachment::place_of_holder);
-    entry.detached_usec = now_usec();
+    const std::int64_t now = now_usec();
+    note_last(entry, entry.detached_usec, believed(ended_usec, ended.since_usec, now), now, holder.pid());
     entry.last_used = boot_usec();
-    entry.last_pid = holder.pid();
     if (recorder_) recorder_->detached(ended);
     attachments_.erase(attachment);
     relist(entry);
@@ -292,6 +341,8 @@ void Registry::after_detach(Entry& entry) {
 }
 
 bool Registry::detach_all(HeldAttachments& holder, std::size_t at_most) {
+    // What it has put there has its own time.
+    end_queued(holder);
     if (holder.queue_) drop_queue(holder);
     for (; at_most > 0 && !holder.empty(); at_most--) end(attachments_.find(holder.attachments_.back()->id));
     return !holder.empty();
@@ -299,6 +350,7 @@ bool Registry::detach_all(HeldAttachments& holder, std::size_t at_most) {
 
 void Registry::remove(Entry& entry, Event why) {
     if (entry.state == State::deleted) return;
+    forget_prepared(entry);
     unlist(entry);
     bool was_live = entry.state == State::live;
     entry.state = State::deleted;
@@ -321,6 +373,7 @@ void Registry::publish(Entry& entry, std::string key) {
         by_key_.insert(entry);
     } else {
         by_key_.replace(*replaced, entry);
+        forget_prepared(*replaced);
         unlist(*replaced);
         replaced->state = State::deleted;
         replaced->creator_watch.reset();

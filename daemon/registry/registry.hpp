@@ -113,9 +113,18 @@ class HeldAttachments {
 
   private:
     friend class Registry;
+    // An attachment that begins when it is put in the queue.
+    struct Prepared {
+        std::uint32_t id = 0;
+        Entry* entry = nullptr;  // null: it does not begin any more, and whatever is put there of it is nothing
+        Access access = Access::read;
+        std::int64_t since_usec = 0;
+        Charge charge{};
+    };
     struct Queue {
         DetachQueue queue;
         Charge charge;
+        std::optional<Prepared> prepared{};
     };
     ProcessId process_;
     std::uint32_t uid_;
@@ -191,19 +200,30 @@ class Registry {
 
     /// Begins an attachment and returns its id.
     std::uint32_t attach(Entry& entry, HeldAttachments& holder, Access access, Charge charge);
-    /// Ends one attachment of this holder. Segments that lived only for it go.
-    void detach(HeldAttachments& holder, std::uint32_t attachment);
+    /// Ends one attachment of this holder. Segments that lived only for it go. ended_usec: when, if its client says so, of
+    /// CLOCK_REALTIME.
+    void detach(HeldAttachments& holder, std::uint32_t attachment, std::int64_t ended_usec = 0);
     /// From here on the holder, which has none, may put what is to end there.
     void add_queue(HeldAttachments& holder, DetachQueue queue, Charge charge);
     /// The holder's, or null.
     [[nodiscard]] static const DetachQueue* queue_of(const HeldAttachments& holder) {
         return holder.queue_ ? &holder.queue_->queue : nullptr;
     }
+    /// The holder, which has a queue, may begin this attachment by putting it there, instead of another one that it has not begun. It
+    /// counts on nothing having changed that change_page() tells of. Its id.
+    std::uint32_t prepare(Entry& entry, HeldAttachments& holder, Access access, Charge charge);
+    /// Nothing more begins so. For calling before anything is changed that one may count on, or that the charges are wanted. As with
+    /// catch_up(), entries may be gone.
+    void end_preparations();
     /// Ends what this holder has put in its queue. True when that was something: entries may be gone.
     bool catch_up(HeldAttachments& holder);
     /// Likewise all who are attached to this segment, unless they are more than most_looked_at. Whoever calls this has taken
     /// no Entry before, or looks it up again: any may be gone.
     bool catch_up(const Entry& entry);
+    /// Likewise, however many they are: for System V, which tells how many are attached.
+    bool catch_up_wholly(const Entry& entry);
+    /// Likewise the connections of one process.
+    void catch_up_process(ProcessId process);
     /// Likewise everybody, or all of this user's connections.
     bool catch_up_all(std::optional<std::uint32_t> uid = std::nullopt);
     /// Likewise the next few, for one round of looking at everybody with pauses between. Where to go on, or null: that was all.
@@ -294,10 +314,14 @@ class Registry {
     void erase(Entry& entry);
     Entry& insert(std::unique_ptr<Entry> entry);
     Attachment& take_in(Entry& entry, HeldAttachments& holder, std::uint32_t id);
-    void end(std::unordered_map<std::uint32_t, Attachment>::iterator attachment);
+    void end(std::unordered_map<std::uint32_t, Attachment>::iterator attachment, std::int64_t ended_usec = 0);
     void after_detach(Entry& entry);
     std::size_t end_queued(HeldAttachments& holder);
+    std::size_t end_queued_of(const Entry& entry, std::size_t at_most);
     void drop_queue(HeldAttachments& holder);
+    void begin_prepared(HeldAttachments& holder, std::int64_t said_usec);
+    void forget_prepared(HeldAttachments& holder);
+    void forget_prepared(const Entry& entry);
     void note_watched(const Entry& entry);
     static void leave_sync(Sync& sync, const Attachment& attachment);
     void forget_key(Entry& entry);
@@ -319,7 +343,8 @@ class Registry {
     std::map<std::int64_t, std::unique_ptr<Entry>> by_id_;
     KeyIndex by_key_;
     std::unordered_map<std::uint32_t, Attachment> attachments_;
-    std::set<HeldAttachments*> queued_;  // those with a queue
+    std::set<HeldAttachments*> queued_;    // those with a queue
+    std::set<HeldAttachments*> prepared_;  // those of them that may begin something
     std::multimap<std::string, std::function<void()>> waiting_;
     std::set<std::pair<std::int64_t, Entry*>> leases_;  // by lease_end
     // What can be evicted of one account, the longest out of use first.

@@ -31,7 +31,8 @@ class ChangePage {
 
   private:
     ChangePage(Memory memory, Counts* counts) : memory_(std::move(memory)), counts_(counts) {}
-    static void count(std::uint64_t& which) { __atomic_add_fetch(&which, 1, __ATOMIC_RELEASE); }
+    // Whoever counts looks into detach queues after that, and who puts something there reads the count after that.
+    static void count(std::uint64_t& which) { __atomic_add_fetch(&which, 1, __ATOMIC_SEQ_CST); }
 
     Memory memory_;
     Counts* counts_;

@@ -47,20 +47,21 @@ std::uint64_t DetachQueue::filled(std::span<const DetachQueue* const> queues) {
     return bits;
 }
 
-std::vector<std::uint32_t> DetachQueue::take() {
+std::vector<DetachQueue::Ended> DetachQueue::take() {
     // Outside what a lost page would cut short.
     std::uint32_t put = taken_, count = 0;
-    std::uint32_t attachments[SHMD_DETACH_QUEUE_PLACES];
+    Ended ended[SHMD_DETACH_QUEUE_PLACES];
     (void)survives_lost_pages([&] {
         put = std::atomic_ref(page_->put).load();
         std::uint32_t most = std::min<std::uint32_t>(put - taken_, SHMD_DETACH_QUEUE_PLACES);
         for (; count < most; count++) {
-            std::uint32_t& place = page_->attachments[(taken_ + count) % SHMD_DETACH_QUEUE_PLACES];
-            attachments[count] = std::atomic_ref(place).load(std::memory_order_relaxed);
+            const std::uint32_t place = (taken_ + count) % SHMD_DETACH_QUEUE_PLACES;
+            ended[count] = {std::atomic_ref(page_->attachments[place]).load(std::memory_order_relaxed),
+                            std::atomic_ref(page_->usec[place]).load(std::memory_order_relaxed)};
         }
     });
     taken_ = put;
-    return {attachments, attachments + count};
+    return {ended, ended + count};
 }
 
 void DetachQueue::ended() {

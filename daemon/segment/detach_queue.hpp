@@ -17,6 +17,11 @@ namespace shmd {
 
 class DetachQueue {
   public:
+    struct Ended {
+        std::uint32_t attachment = 0;
+        std::int64_t usec = 0;  // as the client says; 0: it does not
+    };
+
     static Result<DetachQueue> create();
 
     DetachQueue(DetachQueue&& other) noexcept;
@@ -34,7 +39,7 @@ class DetachQueue {
     [[nodiscard]] static std::uint64_t filled(std::span<const DetachQueue* const> queues);
 
     /// What has been put there since, at most as much as there are places. May be any numbers.
-    [[nodiscard]] std::vector<std::uint32_t> take();
+    [[nodiscard]] std::vector<Ended> take();
     /// Those that were taken have ended: a client whose daemon dies before that takes them up with the rest.
     void ended();
 

@@ -15,6 +15,7 @@
 #include "daemon_fixture.hpp"
 #include "service_manager.hpp"
 #include "system_v.hpp"
+#include "system_v_program.hpp"
 #include "varlink_client.hpp"
 
 using namespace shmd;
@@ -23,53 +24,8 @@ using namespace shmd::test;
 namespace {
 
 constexpr const char* key = "sysv:0x00000ff3";
-constexpr int key_number = 0xff3;
 constexpr uid_t alice = 61001;
 constexpr gid_t group = 62001;
-
-/// A program with the drop-in that makes the calls it is told to.
-class Program {
-  public:
-    explicit Program(const std::string& socket, std::optional<User> user = std::nullopt) {
-        int ends[2];
-        if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) fail("socketpair");
-        mine_.reset(ends[0]);
-        const UniqueFd its(ends[1]);
-        SpawnOptions options;
-        options.environment = {std::string("LD_PRELOAD=") + SHMD_SYSV_PATH, "SHMD_SOCKET=" + socket};
-        options.in = options.out = its.get();
-        options.user = std::move(user);
-        process_ = spawn({SYSTEM_V_PROBE_PATH, "on_demand"}, options);
-    }
-
-    std::string get(int flags = 0) { return call("get", key_number, flags); }
-    std::string attach(const std::string& id, int flags = 0) { return call("at", std::stol(id), flags); }
-    std::string detach() { return call("dt", 0, 0); }
-    /// The first byte of what it attached last.
-    std::string first_byte() { return call("first", 0, 0); }
-
-    /// So often that everything is remembered that ever is: its id.
-    std::string use(int flags = 0, int attach_flags = 0) {
-        std::string id;
-        for (int i = 0; i < 4; i++) {
-            id = get(flags);
-            if (attach(id, attach_flags) != "0" || detach() != "0") fail("not attached: " + id);
-        }
-        return id;
-    }
-
-  private:
-    std::string call(const char* what, long first, int flags) {
-        std::string line = std::string(what) + " " + std::to_string(first) + " " + std::to_string(flags) + "\n";
-        if (::write(mine_.get(), line.data(), line.size()) < 0) fail("the program has gone");
-        std::string text;
-        for (char byte = 0; ::read(mine_.get(), &byte, 1) == 1 && byte != '\n';) text += byte;
-        return text;
-    }
-
-    UniqueFd mine_;
-    OwnedProcess process_;
-};
 
 // A segment of one page with this first byte.
 Received<Grant> make(RawClient& client, char first, bool staged = false, int mode = 0666) {

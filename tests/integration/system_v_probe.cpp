@@ -325,7 +325,30 @@ void daemon_restarts() {
 }
 
 // Makes the calls that it reads, a line each, and tells what each gave: a number, or the name of an error.
+std::vector<void*> more;
+
+// So many, and the end of these.
+long attach_more(int id, int count) {
+    for (int i = 0; i < count; i++) {
+        void* attached = ::shmat(id, nullptr, 0);
+        if (attached == reinterpret_cast<void*>(-1)) return -1;
+        more.push_back(attached);
+    }
+    return 0;
+}
+
+long detach_more() {
+    long result = 0;
+    for (void* each : more) {
+        if (::shmdt(each) != 0) result = -1;
+    }
+    more.clear();
+    return result;
+}
+
 void on_demand() {
+    // Each line is for one process: what is read ahead would be lost with a child.
+    std::setvbuf(stdin, nullptr, _IONBF, 0);
     auto tell = [](long result) { result >= 0 ? std::printf("%ld\n", result) : std::printf("%s\n", ::strerrorname_np(errno)); };
     char* data = nullptr;
     char what[8];
@@ -335,6 +358,18 @@ void on_demand() {
         const std::string call = what;
         if (call == "get") tell(::shmget(static_cast<key_t>(first), 0, flags));
         if (call == "dt") tell(::shmdt(data));
+        if (call == "ask") {
+            shmid_ds status;
+            tell(::shmctl(static_cast<int>(first), IPC_STAT, &status) == 0 ? static_cast<long>(status.shm_nattch) : -1);
+        }
+        if (call == "more") tell(attach_more(static_cast<int>(first), flags));
+        if (call == "less") tell(detach_more());
+        if (call == "fork") {
+            pid_t child = ::fork();
+            if (child != 0) ::waitpid(child, nullptr, 0);
+            tell(child != 0 ? 0 : ::getpid());
+        }
+        if (call == "exit") std::_Exit(0);
         if (call == "first") std::printf("%d\n", data[first]);
         if (call == "at") {
             void* attached = ::shmat(static_cast<int>(first), nullptr, flags);

@@ -26,6 +26,7 @@ std::string name_of(std::uint64_t number) {
         {SYS_close, "close"},         {SYS_mmap, "mmap"},
         {SYS_munmap, "munmap"},       {SYS_madvise, "madvise"},
         {SYS_sendmsg, "sendmsg"},     {SYS_recvmsg, "recvmsg"},
+        {SYS_sendto, "sendto"},
         {SYS_openat, "openat"},       {SYS_fcntl, "fcntl"},
         {SYS_ftruncate, "ftruncate"}, {SYS_fallocate, "fallocate"},
         {SYS_fchmod, "fchmod"},       {SYS_memfd_create, "memfd_create"},

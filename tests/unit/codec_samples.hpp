@@ -115,7 +115,7 @@ inline std::vector<CallBody> sample_calls() {
             system_v::Attach{65536, 010000, 7, true},
             system_v::Attach{0, 0},
             system_v::Detach{4294967295U},
-            system_v::Stat{65536, std::nullopt, true},
+            system_v::Stat{65536, std::nullopt, true, 7, 010000},
             system_v::Stat{std::nullopt, 3},
             system_v::Set{65536, 1000, 4294967294U, 0644},
             system_v::Remove{65536},
@@ -180,8 +180,13 @@ inline std::string sample_reply(const std::string& method) {
     if (method == GetStatus::method) return encode_reply(full_status());
     if (method == GetUsage::method) return encode_reply(full_usage());
     if (method == system_v::Get::method) return encode_reply(system_v::GetReply{65536});
-    if (method == system_v::Attach::method) return encode_reply(system_v::AttachReply{4097, 7, 9, 0});
-    if (method == system_v::Stat::method || method == system_v::List::method) return encode_reply(full_system_v_status());
+    if (method == system_v::Attach::method) return encode_reply(system_v::AttachReply{4097, 7, 9, 0, true});
+    if (method == system_v::List::method) return encode_reply(full_system_v_status());
+    if (method == system_v::Stat::method) {
+        system_v::StatusReply reply = full_system_v_status();
+        reply.prepared = 9;
+        return encode_reply(reply);
+    }
     if (method == system_v::Info::method) return encode_reply(system_v::InfoReply{3, 2, 4096, 8192, 1 << 30});
     if (method == system_v::Changes::method) return encode_reply(system_v::ChangesReply{0});
     if (method == system_v::Inherit::method) return encode_reply(system_v::Inherited{{2, 0}});

@@ -468,7 +468,12 @@ TEST_CASE("what System V calls usually say is read without the parser, and only 
     check_reply(system_v::AttachReply{4097, 7, std::nullopt, std::nullopt});
     check_reply(system_v::AttachReply{1, limits::integer, 4294967295U, std::nullopt});
     check_reply(system_v::AttachReply{1, 8, 9, 0});
+    check_reply(system_v::AttachReply{1, 8, 9, std::nullopt, true});
+    check_reply(system_v::AttachReply{1, 8, 9, 0, false});
     check_reply(full_system_v_status());
+    system_v::StatusReply prepared = full_system_v_status();
+    prepared.prepared = 4294967295U;
+    check_reply(prepared);
     check_reply(system_v::StatusReply{}, false);
     CHECK(system_v::is_empty_as_written(encode_reply(Empty{})));
 
@@ -498,6 +503,8 @@ TEST_CASE("what System V calls usually say is read without the parser, and only 
         const system_v::Stat by_id{number, std::nullopt, false}, by_index{std::nullopt, number, true};
         check_call(system_v::Message(by_id), by_id);
         check_call(system_v::Message(by_index), by_index);
+        const system_v::Stat to_attach{number, std::nullopt, false, 7, number};
+        check_call(system_v::Message(to_attach), to_attach);
     }
     const system_v::Detach detach{4294967295U};
     check_call(system_v::Message(detach, false), detach);
@@ -534,7 +541,7 @@ TEST_CASE("every byte changed in a usual System V message makes the same of it w
         });
     };
     check_reply(system_v::GetReply{10});
-    check_reply(system_v::AttachReply{4097, 7, 9, 0});
+    check_reply(system_v::AttachReply{4097, 7, 9, 0, true});
     check_reply(full_system_v_status());
     auto check_call = [&](const system_v::Message& message) {
         for_each_change(message.bytes().substr(0, message.bytes().size() - 1), [](const std::string& changed) {
@@ -550,5 +557,6 @@ TEST_CASE("every byte changed in a usual System V message makes the same of it w
     check_call(system_v::Message(system_v::Get{10, 4096, 0666}));
     check_call(system_v::Message(system_v::Attach{10, 0, 77, std::nullopt}));
     check_call(system_v::Message(system_v::Stat{10, std::nullopt, std::nullopt}));
+    check_call(system_v::Message(system_v::Stat{10, std::nullopt, std::nullopt, 77, 0}));
     check_call(system_v::Message(system_v::Detach{10}, true));
 }

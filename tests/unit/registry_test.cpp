@@ -352,3 +352,41 @@ TEST_CASE("what waits in all watchers of a user is bounded in bytes") {
     CHECK(first.take()->event == Event::sealed);
     CHECK(second.take()->event == Event::sealed);
 }
+
+TEST_CASE("an attachment ended when its client says, as far as that can be") {
+    Registry registry;
+    HeldAttachments holder({2}, 1);
+    Entry& added = registry.add(entry("a"));
+    constexpr std::uint32_t id = 7;
+    constexpr std::int64_t since = 1000;
+    auto end = [&](std::int64_t said, std::int64_t attached, std::int64_t detached) {
+        registry.restore(added, holder, id, Access::read, since, {});
+        added.attached_usec = attached;
+        added.detached_usec = detached;
+        added.last_pid = 1;
+        registry.detach(holder, id, said);
+    };
+    end(1500, 1000, 1200);
+    CHECK(added.detached_usec == 1500);
+    CHECK(added.last_pid == 2);
+
+    // Others have detached since, or attached.
+    end(1500, 1000, 2000);
+    CHECK(added.detached_usec == 2000);
+    CHECK(added.last_pid == 1);
+    end(1500, 2000, 1200);
+    CHECK(added.detached_usec == 1500);
+    CHECK(added.last_pid == 1);
+
+    // Not said, before it began, or in the future: when it is heard of.
+    for (std::int64_t said : {std::int64_t{0}, since - 1, INT64_MAX}) {
+        end(said, 2000, 2000);
+        CHECK(*added.detached_usec > 2000);
+        CHECK(*added.detached_usec < INT64_MAX);
+        CHECK(added.last_pid == 2);
+    }
+    // The clock was set back meanwhile.
+    end(1500, INT64_MAX, INT64_MAX);
+    CHECK(added.detached_usec == 1500);
+    CHECK(added.last_pid == 2);
+}

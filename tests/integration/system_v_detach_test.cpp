@@ -1,0 +1,501 @@
+// The drop-in need not wake the daemon for each shmdt(2), nor for a shmat(2) that follows a question, and nobody can tell: whoever asks
+// is told what the kernel would tell.
+#include <doctest/doctest.h>
+#include <sys/ipc.h>
+#include <sys/shm.h>
+#include <time.h>
+
+#include <cerrno>
+#include <optional>
+#include <string>
+
+#include "daemon_fixture.hpp"
+#include "detach_queue.h"
+#include "mapping.hpp"
+#include "service_manager.hpp"
+#include "syscall_counter.hpp"
+#include "system_v.hpp"
+#include "system_v_program.hpp"
+#include "varlink_client.hpp"
+
+using namespace shmd;
+using namespace shmd::test;
+
+namespace {
+
+std::string make(RawClient& client, int mode = 0666) {
+    return std::to_string(client.call(system_v::Get{system_v_key, 4096, IPC_CREAT | IPC_EXCL | mode}).value().id);
+}
+
+system_v::Status status(RawClient& client, const std::string& id) {
+    return *client.call(system_v::Stat{std::stoi(id), std::nullopt, std::nullopt}).value().status;
+}
+
+// Refused calls are error replies with this errno.
+int errno_of_stat(RawClient& client, const std::string& id) {
+    auto received = client.call(system_v::Stat{std::stoi(id), std::nullopt, std::nullopt});
+    return received.is_error() ? static_cast<int>(received.known_error().number.value_or(-1)) : 0;
+}
+
+// A program whose shmat after a question is granted with the answer.
+std::string use_and_ask(Program& program, int attach_flags = 0) {
+    return program.use(0, attach_flags, true);
+}
+
+/// A client that writes into its queue what it likes.
+class RawQueue {
+  public:
+    explicit RawQueue(const std::string& socket) : client(socket) {
+        auto reply = client.call(OpenDetachQueue{});
+        REQUIRE_FALSE(reply.is_error());
+        memory_.emplace(reply.fds.at(0).get(), SHMD_DETACH_QUEUE_BYTES, Access::write);
+        // Only then is anything counted.
+        REQUIRE_FALSE(client.call(system_v::Changes{}).is_error());
+    }
+    void put(std::uint32_t attachment) {
+        auto& page = *reinterpret_cast<shmd_detach_queue*>(memory_->data());
+        page.attachments[page.put % SHMD_DETACH_QUEUE_PLACES] = attachment;
+        __atomic_store_n(&page.put, page.put + 1, __ATOMIC_SEQ_CST);
+    }
+    /// What is prepared with an answer about a segment of which it says to have this descriptor.
+    std::optional<std::uint32_t> prepare(const std::string& id, std::int64_t segment, int flags = 0) {
+        return client.call(system_v::Stat{std::stoi(id), std::nullopt, std::nullopt, segment, flags}).value().prepared;
+    }
+    /// The segment's id in io.shmd.Segments.
+    std::int64_t segment(const std::string& id) {
+        return client.call(system_v::Attach{std::stoi(id), SHM_RDONLY, std::nullopt, true}).value().segment_id;
+    }
+
+    RawClient client;
+
+  private:
+    std::optional<Mapping> memory_;
+};
+
+// Of the clock that the daemon and its clients read: time(2) may be a little behind.
+time_t now_sec() {
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec;
+}
+
+void remove(RawClient& client, const std::string& id) {
+    REQUIRE_FALSE(client.call(system_v::Remove{std::stoi(id)}).is_error());
+}
+
+}  // namespace
+
+TEST_CASE("shmdt of a program that attaches much sends nothing") {
+    const Daemon daemon;
+    RawClient asking(daemon.socket());
+    const std::string id = make(asking);
+    Program program(daemon.socket());
+    (void)program.use();
+    auto attach = count_in_process(program.pid(), [&] { REQUIRE(program.attach(id) == "0"); });
+    auto detach = count_in_process(program.pid(), [&] { REQUIRE(program.detach() == "0"); });
+    if (!attach || !detach) return;
+    CHECK(attach->first["sendto"] == 1);
+    CHECK(detach->first["sendto"] == 0);
+}
+
+TEST_CASE("who asks after a shmdt is told of it, and when and by whom it was") {
+    const Daemon daemon;
+    RawClient asking(daemon.socket());
+    const std::string id = make(asking);
+    Program program(daemon.socket());
+    (void)program.use();
+    for (int i = 0; i < 100; i++) {
+        REQUIRE(program.attach(id) == "0");
+        CHECK(status(asking, id).attachments == 1);
+        const time_t before = now_sec();
+        REQUIRE(program.detach() == "0");
+        const time_t after = now_sec();
+        const auto told = i % 2 ? status(asking, id)
+                                : *asking.call(system_v::Stat{std::nullopt, std::stoi(id) % system_v::indexes, true}).value().status;
+        CHECK(told.attachments == 0);
+        CHECK(told.last_pid == program.pid());
+        CHECK(told.detached_sec >= before);
+        CHECK(told.detached_sec <= after);
+    }
+}
+
+TEST_CASE("who attached or detached last is told, in whatever order the daemon hears of it") {
+    const Daemon daemon;
+    RawClient asking(daemon.socket());
+    const std::string id = make(asking);
+    Program one(daemon.socket()), other(daemon.socket());
+    (void)one.use();
+    (void)other.use();
+    for (int i = 0; i < 20; i++) {
+        Program& first = i % 2 ? one : other;
+        Program& second = i % 2 ? other : one;
+        REQUIRE(first.attach(id) == "0");
+        REQUIRE(second.attach(id) == "0");
+        REQUIRE(first.detach() == "0");
+        REQUIRE(second.detach() == "0");
+        CHECK(status(asking, id).last_pid == second.pid());
+        REQUIRE(first.attach(id) == "0");
+        REQUIRE(first.detach() == "0");
+        REQUIRE(second.attach(id) == "0");
+        CHECK(status(asking, id).last_pid == second.pid());
+        REQUIRE(second.detach() == "0");
+    }
+}
+
+TEST_CASE("a removed segment is gone with the shmdt of the last, whichever comes first") {
+    const Daemon daemon;
+    RawClient asking(daemon.socket());
+    Program program(daemon.socket());
+    for (int i = 0; i < 20; i++) {
+        const std::string id = make(asking);
+        (void)program.use();
+        REQUIRE(program.attach(id) == "0");
+        if (i % 2 == 0) {
+            remove(asking, id);
+            CHECK((status(asking, id).mode & 01000) != 0);
+            REQUIRE(program.detach() == "0");
+        } else {
+            REQUIRE(program.detach() == "0");
+            remove(asking, id);
+        }
+        CHECK(errno_of_stat(asking, id) == EINVAL);
+        CHECK(program.attach(id) == "EINVAL");
+        CHECK(asking.call(system_v::Info{}).value().segments == 0);
+    }
+}
+
+TEST_CASE("a program that is killed after a shmdt has detached once, and then") {
+    const Daemon daemon;
+    RawClient asking(daemon.socket());
+    const std::string id = make(asking);
+    for (int i = 0; i < 5; i++) {
+        Program one(daemon.socket()), other(daemon.socket());
+        (void)one.use();
+        (void)other.use();
+        REQUIRE(one.attach(id) == "0");
+        REQUIRE(other.attach(id) == "0");
+        REQUIRE(one.detach() == "0");
+        REQUIRE(other.detach() == "0");
+        REQUIRE(other.attach(id) == "0");
+        one.kill();
+        CHECK(status(asking, id).attachments == 1);
+        CHECK(status(asking, id).last_pid == other.pid());
+        other.kill();
+        CHECK(status(asking, id).attachments == 0);
+    }
+}
+
+TEST_CASE("a child detaches what it has inherited, and the parent what it has") {
+    const Daemon daemon;
+    RawClient asking(daemon.socket());
+    const std::string id = make(asking);
+    Program program(daemon.socket());
+    (void)program.use();
+    REQUIRE(program.attach(id) == "0");
+    REQUIRE(program.attach_more(id, 3) == "0");
+    for (int i = 0; i < 3; i++) {
+        REQUIRE(program.detach_more() == "0");
+        REQUIRE(program.attach_more(id, 3) == "0");
+        const std::string child = program.fork();
+        CHECK(status(asking, id).attachments == 8);
+        REQUIRE(program.detach() == "0");
+        CHECK(status(asking, id).attachments == 7);
+        CHECK(std::to_string(status(asking, id).last_pid) == child);
+        (void)program.use();
+        REQUIRE(program.detach_more() == "0");
+        CHECK(status(asking, id).attachments == 4);
+        program.exit();
+        CHECK(status(asking, id).attachments == 4);
+    }
+    REQUIRE(program.detach_more() == "0");
+    REQUIRE(program.detach() == "0");
+    CHECK(status(asking, id).attachments == 0);
+}
+
+TEST_CASE("more may be detached in a row than a queue has places, by more programs than are looked at in one go") {
+    const Daemon daemon;
+    RawClient asking(daemon.socket());
+    const std::string id = make(asking);
+    Program one(daemon.socket()), other(daemon.socket());
+    (void)one.use();
+    (void)other.use();
+    for (int i = 0; i < 3; i++) {
+        REQUIRE(one.attach_more(id, 200) == "0");
+        REQUIRE(other.attach_more(id, 50) == "0");
+        CHECK(status(asking, id).attachments == 250);
+        REQUIRE(other.detach_more() == "0");
+        CHECK(status(asking, id).attachments == 200);
+        REQUIRE(one.detach_more() == "0");
+        CHECK(status(asking, id).attachments == 0);
+    }
+}
+
+TEST_CASE("who watches hears of each shmdt") {
+    const Daemon daemon;
+    RawClient asking(daemon.socket());
+    const std::string id = make(asking);
+    Program program(daemon.socket());
+    (void)program.use();
+    RawClient watcher(daemon.socket());
+    watcher.send(Watch{"sysv:"}, {.more = true});
+    auto next = [&] { return watcher.receive_reply<Watch>().value().event; };
+    REQUIRE(next() == Event::present);
+    REQUIRE(next() == Event::ready);
+    for (int i = 0; i < 5; i++) {
+        REQUIRE(program.attach(id) == "0");
+        REQUIRE(program.detach() == "0");
+        CHECK(next() == Event::attached);
+        CHECK(next() == Event::detached);
+    }
+}
+
+TEST_CASE("what a daemon that is killed has not seen of a shmdt, the next one is told") {
+    ServiceManager manager;
+    manager.start();
+    Program program(manager.socket());
+    std::string id;
+    {
+        RawClient asking(manager.socket());
+        id = make(asking);
+        (void)program.use();
+        REQUIRE(program.attach_more(id, 2) == "0");
+        REQUIRE(program.attach(id) == "0");
+        REQUIRE(program.detach() == "0");
+        manager.kill();
+        manager.start();
+    }
+    RawClient asking(manager.socket());
+    // Its next call finds out that there is another daemon.
+    (void)program.use();
+    CHECK(status(asking, id).attachments == 2);
+    REQUIRE(program.detach_more() == "0");
+    CHECK(status(asking, id).attachments == 0);
+}
+
+TEST_CASE("a shmat of which the daemon was asked just before sends nothing, and counts") {
+    const Daemon daemon;
+    RawClient asking(daemon.socket());
+    const std::string id = make(asking);
+    Program program(daemon.socket());
+    (void)use_and_ask(program);
+    for (int i = 0; i < 50; i++) {
+        CHECK(program.ask(id) == "0");
+        CHECK(status(asking, id).attachments == 0);
+        const time_t before = now_sec();
+        auto calls = count_in_process(program.pid(), [&] { REQUIRE(program.attach(id) == "0"); });
+        const time_t after = now_sec();
+        if (calls) CHECK(calls->first["sendto"] == 0);
+        const auto told = status(asking, id);
+        CHECK(told.attachments == 1);
+        CHECK(told.last_pid == program.pid());
+        CHECK(told.attached_sec >= before);
+        CHECK(told.attached_sec <= after);
+        CHECK(program.ask(id) == "1");
+        REQUIRE(program.attach_more(id, 2) == "0");
+        CHECK(status(asking, id).attachments == 3);
+        REQUIRE(program.detach() == "0");
+        REQUIRE(program.detach_more() == "0");
+        CHECK(status(asking, id).attachments == 0);
+    }
+}
+
+TEST_CASE("what changes between the question and the shmat counts") {
+    const Daemon daemon;
+    RawClient asking(daemon.socket());
+    RawClient administrator(daemon.control_socket());
+    const Target by_key{"sysv:0x00000ff3", std::nullopt};
+    Program program(daemon.socket());
+    for (int i = 0; i < 4; i++) {
+        const std::string id = make(asking);
+        (void)use_and_ask(program);
+        CHECK(program.ask(id) == "0");
+        if (i == 0) remove(asking, id);
+        if (i == 1) REQUIRE_FALSE(asking.call(Delete{by_key}).is_error());
+        if (i == 2) REQUIRE_FALSE(administrator.call(ForceDelete{by_key}).is_error());
+        if (i == 3) {
+            Create staged{"sysv:0x00000ff3", 4096};
+            staged.staged = true;
+            const auto attachment = asking.call(staged).value().attachment;
+            REQUIRE_FALSE(asking.call(Publish{attachment, std::nullopt, true}).is_error());
+        }
+        CHECK(program.attach(id) == "EINVAL");
+        CHECK(errno_of_stat(asking, id) == EINVAL);
+    }
+}
+
+TEST_CASE("a shmat is refused once it is forbidden, though the question was answered" * doctest::skip(!is_root())) {
+    constexpr uid_t alice = 61001;
+    const Daemon daemon;
+    RawClient asking(daemon.socket());
+    const std::string id = make(asking);
+    Program program(daemon.socket(), User{alice, alice, {}});
+    (void)use_and_ask(program);
+    CHECK(program.ask(id) == "0");
+    REQUIRE_FALSE(asking.call(system_v::Set{std::stoi(id), 0, 0, 0644}).is_error());
+    CHECK(program.attach(id) == "EACCES");
+    CHECK(program.attach(id, SHM_RDONLY) == "0");
+    CHECK(status(asking, id).attachments == 1);
+}
+
+TEST_CASE("who asks what is used is not told of what has not begun, nor is anybody refused for it") {
+    const Daemon daemon({.config = R"({"limits": {"attachments": 1}})"});
+    RawClient asking(daemon.socket());
+    RawClient administrator(daemon.control_socket());
+    const std::string id = make(asking);
+    Program program(daemon.socket());
+    (void)use_and_ask(program);
+    for (int i = 0; i < 3; i++) {
+        CHECK(program.ask(id) == "0");
+        CHECK(administrator.call(GetStatus{}).value().attachments == 0);
+        CHECK(program.ask(id) == "0");
+        auto attached = asking.call(system_v::Attach{std::stoi(id), 0, std::nullopt, std::nullopt});
+        REQUIRE_FALSE(attached.is_error());
+        CHECK(program.attach(id) == "ENOMEM");
+        REQUIRE_FALSE(asking.call(system_v::Detach{*attached.value().attachment}).is_error());
+        REQUIRE(program.attach(id) == "0");
+        REQUIRE(program.detach() == "0");
+    }
+}
+
+TEST_CASE("what has begun without a call is inherited, and ends with who is killed") {
+    const Daemon daemon;
+    RawClient asking(daemon.socket());
+    const std::string id = make(asking);
+    Program program(daemon.socket());
+    (void)use_and_ask(program);
+    REQUIRE(program.ask(id) == "0");
+    REQUIRE(program.attach(id) == "0");
+    const std::string child = program.fork();
+    CHECK(status(asking, id).attachments == 2);
+    REQUIRE(program.detach() == "0");
+    CHECK(status(asking, id).attachments == 1);
+    CHECK(std::to_string(status(asking, id).last_pid) == child);
+    (void)use_and_ask(program);
+    program.exit();
+    CHECK(status(asking, id).attachments == 1);
+    REQUIRE(program.detach() == "0");
+    CHECK(program.ask(id) == "0");
+    // A child has nothing prepared.
+    (void)program.fork();
+    REQUIRE(program.attach(id) == "0");
+    CHECK(status(asking, id).attachments == 1);
+    program.exit();
+    CHECK(status(asking, id).attachments == 0);
+    REQUIRE(program.attach(id) == "0");
+    const pid_t killed = program.pid();
+    program.kill();
+    CHECK(status(asking, id).attachments == 0);
+    CHECK(status(asking, id).last_pid == killed);
+}
+
+TEST_CASE("what a daemon that is killed has not seen to begin, the next one is told") {
+    ServiceManager manager;
+    manager.start();
+    Program program(manager.socket());
+    std::string id;
+    {
+        RawClient asking(manager.socket());
+        id = make(asking);
+        (void)use_and_ask(program);
+        REQUIRE(program.ask(id) == "0");
+        REQUIRE(program.attach(id) == "0");
+        manager.kill();
+        manager.start();
+    }
+    RawClient asking(manager.socket());
+    CHECK(program.ask(id) == "1");
+    CHECK(status(asking, id).attachments == 1);
+    CHECK(status(asking, id).last_pid == program.pid());
+    REQUIRE(program.detach() == "0");
+    CHECK(status(asking, id).attachments == 0);
+}
+
+TEST_CASE("what was put in a queue before a change has begun, and nothing after it") {
+    const Daemon daemon;
+    RawClient asking(daemon.socket());
+    RawQueue queue(daemon.socket());
+    for (int i = 0; i < 3; i++) {
+        const std::string id = make(asking);
+        const std::int64_t segment = queue.segment(id);
+        auto before = queue.prepare(id, segment);
+        REQUIRE(before);
+        queue.put(*before);
+        remove(asking, id);
+        CHECK(status(asking, id).attachments == 1);
+        queue.put(*before);
+        CHECK(errno_of_stat(asking, id) == EINVAL);
+
+        const std::string next = make(asking);
+        auto after = queue.prepare(next, queue.segment(next));
+        REQUIRE(after);
+        remove(asking, next);
+        queue.put(*after);
+        CHECK(errno_of_stat(asking, next) == EINVAL);
+        queue.put(*after);
+        CHECK(errno_of_stat(queue.client, next) == EINVAL);
+    }
+    // The queue is of use still.
+    const std::string id = make(asking);
+    auto attached = queue.client.call(system_v::Attach{std::stoi(id), 0, std::nullopt, std::nullopt}).value();
+    CHECK(attached.may_end_late == true);
+    queue.put(*attached.attachment);
+    CHECK(status(asking, id).attachments == 0);
+}
+
+TEST_CASE("what lives for its attachments is looked up as those that have not ended leave it") {
+    const Daemon daemon;
+    RawClient asking(daemon.socket());
+    RawQueue queue(daemon.socket());
+    for (int i = 0; i < 2; i++) {
+        Create brief{"sysv:0x00000ff3", 4096};
+        brief.lifetime = Lifetime::attached;
+        const auto attachment = queue.client.call(brief).value().attachment;
+        const auto id = asking.call(system_v::Get{system_v_key, 0, 0}).value().id;
+        queue.put(attachment);
+        const bool refused = i == 0 ? asking.call(system_v::Get{system_v_key, 0, 0}).is_error()
+                                    : asking.call(system_v::Attach{id, 0, std::nullopt, std::nullopt}).is_error();
+        CHECK(refused);
+    }
+}
+
+TEST_CASE("only what would be granted is prepared, and for a short while") {
+    const Daemon daemon;
+    RawClient asking(daemon.socket());
+    RawQueue queue(daemon.socket());
+    const std::string id = make(asking);
+    const std::int64_t segment = queue.segment(id);
+    CHECK_FALSE(queue.prepare(id, segment + 1));
+    CHECK_FALSE(asking.call(system_v::Stat{std::stoi(id), std::nullopt, std::nullopt, segment, 0}).value().prepared);
+    // The next one takes its place.
+    auto first = queue.prepare(id, segment), second = queue.prepare(id, segment, SHM_RDONLY);
+    REQUIRE(first);
+    REQUIRE(second);
+    queue.put(*second);
+    CHECK(status(asking, id).attachments == 1);
+    // This one is no attachment: nothing is read any more.
+    queue.put(*first);
+    queue.put(*second);
+    CHECK(status(asking, id).attachments == 1);
+    REQUIRE_FALSE(queue.client.call(system_v::Detach{*second}).is_error());
+    CHECK_FALSE(queue.prepare(id, segment));
+
+    // What is large, may be sealed, or lives for its attachments.
+    RawQueue another(daemon.socket());
+    auto check_made = [&](Create create, bool prepared, int flags = 0) {
+        create.key = "sysv:0x00000ff4";
+        auto made = asking.call(create).value();
+        const auto get = another.client.call(system_v::Get{0xff4, 0, 0}).value().id;
+        CHECK(another.prepare(std::to_string(get), made.segment.id, flags).has_value() == prepared);
+        const Target by_key{"sysv:0x00000ff4", std::nullopt};
+        REQUIRE_FALSE(asking.call(Delete{by_key}).is_error());
+        REQUIRE_FALSE(asking.call(Detach{made.attachment}).is_error());
+    };
+    Create small{std::nullopt, 4096}, large{std::nullopt, (1 << 20) + 1}, brief{std::nullopt, 4096};
+    brief.lifetime = Lifetime::attached;
+    check_made(small, false);
+    check_made(small, true, SHM_RDONLY);
+    small.sealable = false;
+    check_made(small, true);
+    check_made(large, false, SHM_RDONLY);
+    check_made(brief, false, SHM_RDONLY);
+}
