@@ -204,6 +204,7 @@ Result touch(const Step& step) {
 }
 
 [[noreturn]] void serve();
+bool report(const Result& result);
 
 [[noreturn]] void execute() {
     // Who is not whom it was started as is given no library by the loader.
@@ -238,6 +239,7 @@ Result act(const Step& step) {
             pid_t child = ::fork();
             if (child != 0) return result_of(child);
             number = static_cast<int>(step.a);
+            report({});
             serve();
         }
         case Do::spawn: return spawn();
@@ -255,11 +257,14 @@ Result act(const Step& step) {
     std::abort();
 }
 
+bool report(const Result& result) {
+    return ::send(channels[number][1], &result, sizeof result, MSG_NOSIGNAL) >= 0;
+}
+
 void serve() {
     Step step;
     while (::recv(channels[number][1], &step, sizeof step, 0) == static_cast<ssize_t>(sizeof step)) {
-        Result result = act(step);
-        if (::send(channels[number][1], &result, sizeof result, MSG_NOSIGNAL) < 0) break;
+        if (!report(act(step))) break;
     }
     std::_Exit(0);
 }
@@ -458,6 +463,8 @@ void fork(int worker) {
     if (child == most_workers) return;
     Result result = send(worker, {Do::fork, child});
     begin(child, static_cast<pid_t>(result.value));
+    // A child has closed what its parent had before it says something: should the parent end first, it would still be there.
+    (void)receive(child, result);
     say(worker, text("fork(w%d)", child), {}, "");
     look_at_all();
 }
@@ -544,8 +551,7 @@ int main(int argc, char** argv) {
     if (how == "worker") {
         number = std::atoi(argv[2]);
         for (int i = 0; i < most_workers; i++) channels[i][1] = first_channel + i;
-        Result ready;
-        if (::send(channels[number][1], &ready, sizeof ready, MSG_NOSIGNAL) < 0) broken("send");
+        if (!report({})) broken("send");
         serve();
     }
     if (how == "kernel" && ::unshare(CLONE_NEWIPC) != 0) broken("unshare");
