@@ -17,6 +17,9 @@ _get_buffer = _get_buffer_type(("PyObject_GetBuffer", ctypes.pythonapi))
 _release_buffer = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(("PyBuffer_Release", ctypes.pythonapi))
 
 
+_View = ctypes.c_void_p * 32  # larger than a Py_buffer, which begins with the address
+
+
 class _Slot(ctypes.Structure):
     _fields_ = [("slot", ctypes.c_int), ("function", ctypes.c_void_p)]
 
@@ -56,12 +59,12 @@ def closed_type(base: type) -> type:
 
 def address_of(buffer: Any) -> int:
     """Where its memory is, read-only or not. The caller keeps it alive."""
-    view = (ctypes.c_void_p * 32)()  # larger than a Py_buffer, which begins with the address
-    _get_buffer(buffer, ctypes.addressof(view), 0)
-    try:
-        return view[0] or 0
-    finally:
-        _release_buffer(ctypes.addressof(view))
+    view = _View()
+    place = ctypes.addressof(view)
+    _get_buffer(buffer, place, 0)
+    address = view[0]
+    _release_buffer(place)
+    return address or 0
 
 
 Exporter: Any = object if NATIVE else _type_with(b"shmd._buffer.Exporter", object, _get_buffer_type(_export))

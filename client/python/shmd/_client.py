@@ -105,10 +105,11 @@ class Client:
         huge_pages: "none" (default), "transparent", "huge2M" or "huge1G". numa_nodes: the memory comes from these alone.
             PlacementUnavailable when the machine has no such memory, but with placement_fallback it is done without.
         """
-        new = NewSegment(key, size, mode, create_mode, access, reserve, staged, lifetime, lease, evictable, sealable, labels,
-                         acl, capacity, huge_pages, numa_nodes, placement_fallback)
+        parameters = _options.create_parameters(
+            key, size, mode, create_mode, access, reserve, staged, lifetime, lease, evictable, sealable, labels, acl, capacity,
+            huge_pages, numa_nodes, placement_fallback)
         opens = key is not None and create_mode == "any" and not staged
-        return self._granted("Create", new.parameters(), access, new.words(), repeatable=opens)
+        return self._granted("Create", parameters, access, _options.create_words(key, size), repeatable=opens)
 
     def create_many(self, segments: Iterable[NewSegment]) -> List[Segment]:
         """Creates up to 250 in one trip to the daemon, all of them or none: the first error is raised."""
@@ -139,7 +140,7 @@ class Client:
         wanted = _options.target(key, id)
         parameters = {**wanted, "access": access, "sealed": sealed or None}
         tried = f"open {_options.named(wanted)} for {'writing' if access == 'write' else 'reading'}"
-        usec = _options.usec(wait)
+        usec = _options.usec(wait) if wait else 0
         if not usec:
             return self._granted("Open", parameters, access, tried, repeatable=True)
         if "id" in wanted:
@@ -254,6 +255,9 @@ class Client:
 
     def _connection(self) -> Connection:
         """For a call by the caller as it is now."""
+        current = self._current
+        if current is not None and current.usable and not self._closed:
+            return current
         with self._lock:
             self._check_open()
             while self._current is not None and not self._current.usable and self._current.ours:

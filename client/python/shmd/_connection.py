@@ -14,17 +14,18 @@ import socket
 import threading
 import time
 from collections import deque
-from typing import Any, Callable, Deque, Dict, Iterator, List, Mapping, Optional, Set, Tuple, TypeVar
+from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Set, Tuple, TypeVar
 
 from . import _decode, _fork
 from ._errors import Closed, Disconnected, Error, NoDaemon, PermissionDenied, ProtocolError, Unsent, remote_error
-from ._wire import MAX_MESSAGE, Descriptors, Inbox, encode_call
+from ._wire import MAX_MESSAGE, Descriptors, Inbox, encode_call, encode_detach
 
 T = TypeVar("T")
 
 SEGMENTS = "io.shmd.Segments."
 MAX_RESUMED = 4096
 _GONE = "the daemon has gone away"
+_NOSIGNAL = int(socket.MSG_NOSIGNAL)
 
 
 class Connection:
@@ -130,20 +131,22 @@ class Connection:
         ProtocolError; tried: what the caller wanted, for their texts."""
         with self._call_lock:
             self._begin(encode_call(method, parameters), tried)
-            with self._exchange(tried):
-                reply = self._next_reply(tried)
-                if reply.continues or self._inbox.has_more():
+            try:
+                answer, error, continues = _decode.message(self._await_message(tried))
+                if continues or self._inbox.has_more():
                     raise _decode.Nonsense("there is more than one reply")
                 descriptors = self._inbox.take_descriptors()
                 self._owed = False
                 self._proven = True
                 try:
-                    if reply.error is not None:
-                        raise remote_error(reply.error, reply.parameters, tried)
-                    return read(reply.parameters), descriptors
+                    if error is not None:
+                        raise remote_error(error, answer, tried)
+                    return read(answer), descriptors
                 except BaseException:
                     descriptors.close()
                     raise
+            except (_decode.Nonsense, Disconnected) as failure:
+                raise self._broken(failure, tried) from None
 
     def call_many(self, method: str, parameters: Mapping[str, Any], read: Callable[[Dict[str, Any]], T],
                   tried: str) -> List[T]:
@@ -151,9 +154,9 @@ class Connection:
         values: List[T] = []
         with self._call_lock:
             self._begin(encode_call(method, parameters, more=True), tried)
-            with self._exchange(tried):
+            try:
                 while True:
-                    reply = self._next_reply(tried)
+                    reply = _decode.message(self._await_message(tried))
                     self._inbox.close_descriptors()
                     if not reply.continues:
                         self._owed = False
@@ -165,6 +168,8 @@ class Connection:
                     values.append(read(reply.parameters))
                     if not reply.continues:
                         return values
+            except (_decode.Nonsense, Disconnected) as failure:
+                raise self._broken(failure, tried) from None
 
     def ask(self, method: str, parameters: Mapping[str, Any], read: Callable[[Dict[str, Any]], T], tried: str) -> T:
         """A call without descriptors."""
@@ -182,7 +187,7 @@ class Connection:
         with self._call_lock:
             if self.ended:
                 raise Disconnected(f"cannot {tried}: {_GONE}")
-            with self._exchange(tried):
+            try:
                 data = self._next_message(tried, None if timeout is None else time.monotonic() + timeout)
                 if data is None:
                     return None
@@ -193,11 +198,10 @@ class Connection:
                     raise remote_error(reply.error, reply.parameters, tried)
                 self._proven = True
                 return read(reply.parameters)
+            except (_decode.Nonsense, Disconnected) as failure:
+                raise self._broken(failure, tried) from None
 
     # ---- Grants ----
-
-    def hold(self, attachment: int) -> None:
-        self.grants.add(attachment)
 
     def release(self, attachment: int) -> None:
         """Ends a grant, without waiting for the daemon. Never blocks on a lock: a finalizer may run in the middle of anything,
@@ -205,7 +209,8 @@ class Connection:
         self.grants.discard(attachment)
         self._released.append(attachment)
         self._send_released()
-        self._close_if_done()
+        if self._retired or self._successor is not None:
+            self._close_if_done()
 
     def _send_released(self) -> None:
         while self._released and not self.ended and not self.abandoned:
@@ -262,7 +267,8 @@ class Connection:
         if len(message) > MAX_MESSAGE + 1:
             raise Error(f"cannot {tried}: the call has {len(message) - 1} bytes, and the daemon takes {MAX_MESSAGE}",
                         code=errno.EMSGSIZE)
-        self._discard_owed()
+        if self._owed:
+            self._discard_owed()
         self._send(message, tried, owes=True)
 
     def _send(self, message: bytes, tried: str, owes: bool = False) -> None:
@@ -274,7 +280,8 @@ class Connection:
             refusal = self._refusal(tried)
             self.give_up()
             raise refusal or Unsent(f"cannot {tried}: {_GONE}")
-        self._send_released()
+        if self._released:
+            self._send_released()
 
     def _send_locked(self, message: bytes, owes: bool) -> bool:
         """Sends it behind the ends of grants that are still to be told. False when the connection has ended.
@@ -285,11 +292,13 @@ class Connection:
         several: List[int] = []
         sent = False
         try:
-            while self._released and len(several) < 250:
-                several.append(self._released.popleft())
-            ends = [encode_call(SEGMENTS + "Detach", {"attachment": each}, oneway=True) for each in several]
-            self._owed = self._owed or owes
-            self._socket.sendall(b"".join(ends) + message, socket.MSG_NOSIGNAL)
+            if self._released:
+                while self._released and len(several) < 250:
+                    several.append(self._released.popleft())
+                message = b"".join(map(encode_detach, several)) + message
+            if owes:
+                self._owed = True
+            self._socket.sendall(message, _NOSIGNAL)
             sent = True
         except (BrokenPipeError, ConnectionResetError):
             pass
@@ -313,24 +322,18 @@ class Connection:
 
     # ---- Receiving ----
 
-    @contextlib.contextmanager
-    def _exchange(self, tried: str) -> Iterator[None]:
-        """What is done with a reply. After nonsense nothing that follows can be trusted."""
-        try:
-            yield
-        except _decode.Nonsense as error:
-            self.give_up()
-            self._inbox.close_descriptors()
-            raise ProtocolError(f"cannot {tried}: the daemon's answer makes no sense: {error}") from None
-        except Disconnected:
-            self.give_up()
-            self._inbox.close_descriptors()
-            raise
+    def _broken(self, failure: Exception, tried: str) -> Error:
+        """Ends it, and gives what is to be raised. After nonsense nothing that follows can be trusted."""
+        self.give_up()
+        self._inbox.close_descriptors()
+        if isinstance(failure, Disconnected):
+            return failure
+        return ProtocolError(f"cannot {tried}: the daemon's answer makes no sense: {failure}")
 
-    def _next_reply(self, tried: str) -> _decode.Message:
+    def _await_message(self, tried: str) -> bytes:
         data = self._next_message(tried, None)
         assert data is not None
-        return _decode.message(data)
+        return data
 
     def _next_message(self, tried: str, deadline: Optional[float]) -> Optional[bytes]:
         while True:
@@ -360,11 +363,13 @@ class Connection:
         granted by it."""
         with contextlib.suppress(Disconnected):  # sending will tell
             while self._owed and not self.ended:
-                with self._exchange("take a reply"):
-                    reply = self._next_reply("take a reply")
+                try:
+                    reply = _decode.message(self._await_message("take a reply"))
                     self._inbox.close_descriptors()
                     self._owed = reply.continues
                     self._release_all(reply.parameters)
+                except (_decode.Nonsense, Disconnected) as failure:
+                    raise self._broken(failure, "take a reply") from None
 
     def _release_all(self, parameters: Mapping[str, Any]) -> None:
         results = parameters.get("results") or []

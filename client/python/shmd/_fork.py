@@ -6,23 +6,25 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from typing import Any
+from typing import Any, Set
 
 # Held while a descriptor comes into being that a child has to close.
 guard = threading.RLock()
 
-_registered: "weakref.WeakSet[Any]" = weakref.WeakSet()
+# Changed by nothing but single operations of set, so that no lock is needed for that: a WeakSet's take several.
+_registered: "Set[weakref.ref[Any]]" = set()
 
 
 def register(thing: Any) -> None:
     """thing._abandon() is called in every child."""
-    with guard:
-        _registered.add(thing)
+    _registered.add(weakref.ref(thing, _registered.discard))
 
 
 def _in_child() -> None:
-    for thing in list(_registered):
-        thing._abandon()
+    for reference in _registered.copy():
+        thing = reference()
+        if thing is not None:
+            thing._abandon()
     guard.release()
 
 

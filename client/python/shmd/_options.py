@@ -82,30 +82,43 @@ class NewSegment:
 
     def parameters(self) -> Dict[str, Any]:
         """Those of Create, without what is left out."""
-        given = {
-            "key": None if self.key is None else key_text(self.key),
-            "sizeBytes": operator.index(self.size),
-            "mode": self.mode,
-            "createMode": self.create_mode,
-            "access": None if self.access == "write" else self.access,
-            "reserve": self.reserve,
-            "staged": self.staged or None,
-            **lifetime_parameters(self.lifetime, self.lease),
-            "evictable": self.evictable or None,
-            "sealable": None if self.sealable else False,
-            "labels": dict(self.labels) if self.labels else None,
-            "acl": [each.to_dict() for each in self.acl] or None,
-            "capacityBytes": self.capacity,
-            "hugePages": self.huge_pages,
-            "numaNodes": list(self.numa_nodes) or None,
-            "placementFallback": self.placement_fallback or None,
-        }
-        return {name: value for name, value in given.items() if value is not None}
+        return create_parameters(
+            self.key, self.size, self.mode, self.create_mode, self.access, self.reserve, self.staged, self.lifetime, self.lease,
+            self.evictable, self.sealable, self.labels, self.acl, self.capacity, self.huge_pages, self.numa_nodes,
+            self.placement_fallback)
 
-    def words(self) -> str:
-        """For the texts of errors."""
-        what = "a segment" if self.key is None else f"segment {key_text(self.key)!r}"
-        return f"create {what} of {self.size} bytes"
+
+def create_parameters(key: Optional[Key], size: int, mode: Optional[int], create_mode: Optional[CreateMode], access: Access,
+                      reserve: Optional[Reserve], staged: bool, lifetime: Optional[Lifetime], lease: Optional[Seconds],
+                      evictable: bool, sealable: bool, labels: Optional[Mapping[str, str]], acl: Sequence[AclEntry],
+                      capacity: Optional[int], huge_pages: Optional[HugePages], numa_nodes: Sequence[int],
+                      placement_fallback: bool) -> Dict[str, Any]:
+    """Those of Create, without what is left out."""
+    given = {
+        "key": None if key is None else key_text(key),
+        "sizeBytes": operator.index(size),
+        "mode": mode,
+        "createMode": create_mode,
+        "access": None if access == "write" else access,
+        "reserve": reserve,
+        "staged": staged or None,
+        **lifetime_parameters(lifetime, lease),
+        "evictable": evictable or None,
+        "sealable": None if sealable else False,
+        "labels": dict(labels) if labels else None,
+        "acl": [each.to_dict() for each in acl] or None,
+        "capacityBytes": capacity,
+        "hugePages": huge_pages,
+        "numaNodes": list(numa_nodes) or None,
+        "placementFallback": placement_fallback or None,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def create_words(key: Optional[Key], size: int) -> str:
+    """For the texts of errors."""
+    what = "a segment" if key is None else f"segment {key_text(key)!r}"
+    return f"create {what} of {size} bytes"
 
 
 def attribute_parameters(mode: Optional[int], owner_uid: Optional[int], owner_gid: Optional[int], lifetime: Optional[Lifetime],

@@ -18,6 +18,7 @@ from typing import (
     Mapping,
     Optional,
     Sequence,
+    Set,
     Tuple,
     TypeVar,
     Union,
@@ -37,8 +38,10 @@ if TYPE_CHECKING:
     import numpy
 
     _Exporter = object
+    _MemoryReference = weakref.ref[mmap.mmap]
 else:
     _Exporter = Exporter
+    _MemoryReference = weakref.ref
 
 
 T = TypeVar("T")
@@ -47,11 +50,13 @@ T = TypeVar("T")
 class HeldGrant:
     """A grant, and the connection that has it: the one that gave it, or one that took it up after a restart of the daemon."""
 
+    __slots__ = ("attachment", "connection", "released")
+
     def __init__(self, connection: Connection, attachment: int) -> None:
         self.connection = connection
         self.attachment = attachment
         self.released = False
-        connection.hold(attachment)
+        connection.grants.add(attachment)
 
     def release(self) -> bool:
         """Ends it, once. False when its connection has ended and nobody can be told. Safe in a finalizer."""
@@ -68,6 +73,31 @@ class HeldGrant:
             if self.attachment not in following.grants:
                 return True
             self.connection = following
+
+
+class _End(_MemoryReference):
+    """Releases a grant once the memory is gone, whoever had that last, but not when the process ends: it does so itself."""
+
+    __slots__ = ("_grant",)
+
+    _grant: Optional[HeldGrant]
+
+    def begin(self, grant: HeldGrant) -> None:
+        self._grant = grant
+        _ends.add(self)
+
+    def detach(self) -> None:
+        self._grant = None
+        _ends.discard(self)
+
+    def come(self) -> None:
+        _ends.discard(self)
+        grant, self._grant = self._grant, None
+        if grant is not None and not sys.is_finalizing():
+            grant.release()
+
+
+_ends: "Set[_End]" = set()  # what keeps them: who had the memory last may have nothing else of the segment
 
 
 def map_grant(connection: Connection, granted: _decode.Grant, descriptors: Descriptors, access: Access,
@@ -117,8 +147,8 @@ class Segment(Synchronized, _Exporter):
         self._place = 0, 0
         self._memory: Optional[mmap.mmap] = memory
         # The grant ends with the last view, whoever has that.
-        self._end = weakref.finalize(memory, grant.release)
-        self._end.atexit = False  # type: ignore[misc,unused-ignore]  # older stubs do not know it
+        self._end = _End(memory, _End.come)
+        self._end.begin(grant)
 
     # ---- Memory ----
 

@@ -7,7 +7,8 @@ import errno
 import json
 import os
 import socket
-from typing import Any, Dict, List, Mapping, Optional
+from json.encoder import encode_basestring
+from typing import Any, Dict, List, Mapping, Optional, Union
 
 from ._decode import Nonsense
 from ._errors import Error
@@ -17,20 +18,44 @@ MAX_DESCRIPTORS = 253
 _READ_BYTES = 1 << 16
 _CONTROL_BYTES = socket.CMSG_SPACE(MAX_DESCRIPTORS * array.array("i").itemsize)
 
+# Plain numbers: an operation on the enumerations of socket takes longer than one of the kernel's.
+_CLOEXEC = int(socket.MSG_CMSG_CLOEXEC)
+_TRUNCATED = int(socket.MSG_CTRUNC)
+_SOCKET = int(socket.SOL_SOCKET)
+_RIGHTS = int(socket.SCM_RIGHTS)
+
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def encode_call(method: str, parameters: Mapping[str, Any], **flags: bool) -> bytes:
     """A call as bytes. Parameters that are None are left out."""
-    call: Dict[str, Any] = {"method": method, "parameters": {k: v for k, v in parameters.items() if v is not None}, **flags}
-    return _encoder.encode(call).encode("utf-8") + b"\0"
+    if flags or not all(type(name) is str for name in parameters):
+        call: Dict[str, Any] = {"method": method, "parameters": {k: v for k, v in parameters.items() if v is not None}, **flags}
+        return _encoder.encode(call).encode("utf-8") + b"\0"
+    # The same, without what the encoder prepares for each call.
+    pieces = []
+    for name, value in parameters.items():
+        if type(value) is str:
+            pieces.append(f"{encode_basestring(name)}:{encode_basestring(value)}")
+        elif type(value) is int:
+            pieces.append(f"{encode_basestring(name)}:{value}")
+        elif value is not None:
+            pieces.append(f"{encode_basestring(name)}:{_encoder.encode(value)}")
+    return f'{{"method":{encode_basestring(method)},"parameters":{{{",".join(pieces)}}}}}\0'.encode()
+
+
+def encode_detach(attachment: int) -> bytes:
+    """The call that ends a grant and has no reply."""
+    return b'{"method":"io.shmd.Segments.Detach","parameters":{"attachment":%d},"oneway":true}\0' % attachment
 
 
 class Descriptors:
     """Those that came with a reply. What is not taken is closed."""
 
-    def __init__(self, descriptors: List[int], lost: bool) -> None:
-        self._all: List[Optional[int]] = list(descriptors)
+    __slots__ = ("_all", "lost")
+
+    def __init__(self, descriptors: List[Optional[int]], lost: bool) -> None:
+        self._all = descriptors
         self.lost = lost
 
     def take(self, index: int) -> int:
@@ -62,23 +87,28 @@ class Inbox:
     """What has come out of a socket and nobody has taken yet."""
 
     def __init__(self) -> None:
-        self._bytes = bytearray()
+        self._bytes: Union[bytes, bytearray] = b""
         self._scanned = 0
-        self._descriptors: List[int] = []
+        self._descriptors: List[Optional[int]] = []
         self._lost = False
 
     def read(self, source: socket.socket, flags: int = 0) -> bool:
         """Receives once. False at the end. Descriptors are kept in their order: the kernel may credit one to another message
         than its own."""
-        data, control, told, _ = source.recvmsg(_READ_BYTES, _CONTROL_BYTES, flags | socket.MSG_CMSG_CLOEXEC)
+        data, control, told, _ = source.recvmsg(_READ_BYTES, _CONTROL_BYTES, flags | _CLOEXEC)
         for level, kind, content in control:
-            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            if level == _SOCKET and kind == _RIGHTS:
                 some = array.array("i")
                 some.frombytes(content[: len(content) - len(content) % some.itemsize])
                 self._descriptors.extend(some)
-        if told & socket.MSG_CTRUNC:
+        if told & _TRUNCATED:
             self._lost = True
-        self._bytes += data
+        if not self._bytes:
+            self._bytes = data
+        elif isinstance(self._bytes, bytearray):
+            self._bytes += data
+        else:
+            self._bytes = bytearray(self._bytes + data)
         return bool(data)
 
     def next(self) -> Optional[bytes]:
@@ -90,7 +120,12 @@ class Inbox:
                 raise Nonsense("it is too large")
             return None
         data = bytes(self._bytes[:end])
-        del self._bytes[: end + 1]
+        if end + 1 == len(self._bytes):
+            self._bytes = b""
+        elif isinstance(self._bytes, bytearray):
+            del self._bytes[: end + 1]
+        else:
+            self._bytes = bytearray(self._bytes[end + 1 :])
         self._scanned = 0
         return data
 
