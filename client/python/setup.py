@@ -1,5 +1,5 @@
-"""The C part, shmd._sync, which locks need. Without a compiler everything else is installed all the same. What is plain is in
-pyproject.toml."""
+"""The C part, shmd._sync, which locks need, and which makes the rest cheaper. Without a compiler everything else is installed
+all the same. What is plain is in pyproject.toml."""
 
 import sys
 import sysconfig
@@ -13,8 +13,9 @@ setup(
     ext_modules=[
         Extension(
             "shmd._sync",
-            sources=["native/_sync.c", "native/area.c", "native/lock.c", "native/words.c"],
-            depends=["native/sync_python.h", "native/sync_core.h", "native/sync_wait.h", "native/sync_area.h"],
+            sources=["native/_sync.c", "native/area.c", "native/lock.c", "native/queue.c", "native/words.c"],
+            depends=["native/sync_python.h", "native/sync_core.h", "native/sync_wait.h", "native/sync_area.h",
+                     "native/detach_queue.h"],
             define_macros=[("Py_LIMITED_API", "0x03090000")] if limited else [],
             py_limited_api=limited,
             extra_compile_args=["-fvisibility=hidden", "-Werror=implicit-function-declaration"],

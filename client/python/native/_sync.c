@@ -121,7 +121,8 @@ static PyMethodDef functions[] = {
 
 static int execute(PyObject *module) {
     watch_forks();
-    if (PyModule_AddFunctions(module, area_functions) < 0 || PyModule_AddFunctions(module, word_functions) < 0) return -1;
+    if (PyModule_AddFunctions(module, area_functions) < 0 || PyModule_AddFunctions(module, queue_functions) < 0 ||
+        PyModule_AddFunctions(module, word_functions) < 0) return -1;
     PyObject *lock = PyType_FromSpec(&lock_spec);
     if (!lock) return -1;
     if (PyModule_AddObject(module, "Lock", lock) < 0) {

@@ -18,6 +18,8 @@ static void in_child(void) { generation++; }
 
 static void register_at_fork(void) { (void)pthread_atfork(NULL, NULL, in_child); }
 
+unsigned fork_generation(void) { return generation; }
+
 void watch_forks(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     (void)pthread_once(&once, register_at_fork);

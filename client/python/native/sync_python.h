@@ -1,6 +1,7 @@
 /*
- * shmd._sync: what Python cannot do in a sync area, atomic operations and futexes, on top of sync_core.h. It raises no errors of
- * this package's and makes no calls: for both it asks the segment, whose class is in shmd/_locks.py:
+ * shmd._sync: what Python cannot do in a sync area and in a detach queue, atomic operations and futexes; the former on top of
+ * sync_core.h. It raises no errors of this package's and makes no calls: for both it asks the segment, whose class is in
+ * shmd/_locks.py:
  *   segment._recover_locks()          a second of waiting is over
  *   segment._sync_error(code, kind)   raises what stands for a negative code
  */
@@ -64,7 +65,11 @@ PyObject *fail(PyObject *segment, int code, int kind);
 /* Counts forks from here on. */
 void watch_forks(void);
 
+/* How many forks lie between the process that the module was loaded in and this one. */
+unsigned fork_generation(void);
+
 extern PyMethodDef area_functions[];
+extern PyMethodDef queue_functions[];
 extern PyMethodDef word_functions[];
 extern PyType_Spec lock_spec;
 

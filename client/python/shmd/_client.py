@@ -291,6 +291,8 @@ class Client:
 
     def _granted(self, method: str, parameters: Dict[str, Any], access: Access, tried: str, repeatable: bool) -> Segment:
         def attempt(connection: Connection) -> Segment:
+            if connection.wants_queue:
+                connection.open_queue()
             granted, descriptors = connection.call(SEGMENTS + method, parameters, _decode.grant, tried)
             try:
                 return map_grant(connection, granted, descriptors, access, tried)

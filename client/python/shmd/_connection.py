@@ -14,16 +14,21 @@ import socket
 import threading
 import time
 from collections import deque
-from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Set, Tuple, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, Mapping, Optional, Set, Tuple, TypeVar
 
-from . import _decode, _fork
+from . import _decode, _fork, _queue
 from ._errors import Closed, Disconnected, Error, NoDaemon, PermissionDenied, ProtocolError, Unsent, remote_error
 from ._wire import MAX_MESSAGE, Descriptors, Inbox, encode_call, encode_detach
+
+if TYPE_CHECKING:
+    from . import _sync
 
 T = TypeVar("T")
 
 SEGMENTS = "io.shmd.Segments."
 MAX_RESUMED = 4096
+# A connection that ends this many grants has a detach queue from then on.
+ENDS_BEFORE_QUEUE = 4
 _GONE = "the daemon has gone away"
 _NOSIGNAL = int(socket.MSG_NOSIGNAL)
 
@@ -45,6 +50,9 @@ class Connection:
         self._retired = False
         self._released: Deque[int] = deque()
         self._successor: Optional[Connection] = None
+        self._queue: Optional[_sync.Queue] = None
+        self._ends = 0
+        self.wants_queue = False
         try:
             with _fork.guard:
                 self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
@@ -90,6 +98,7 @@ class Connection:
         """For a child after fork(2)."""
         self._fresh()
         self.abandoned = True
+        self._queue = None
         self._socket.close()
         self._inbox.close_descriptors()
 
@@ -203,14 +212,53 @@ class Connection:
 
     # ---- Grants ----
 
-    def release(self, attachment: int) -> None:
+    def release(self, attachment: int, late: bool = False) -> None:
         """Ends a grant, without waiting for the daemon. Never blocks on a lock: a finalizer may run in the middle of anything,
-        also of what this thread does on this connection. Then whoever is sending sends this too."""
+        also of what this thread does on this connection. Then whoever is sending sends this too.
+
+        late: nobody minds when the daemon does it only once somebody could tell, or within a second."""
         self.grants.discard(attachment)
-        self._released.append(attachment)
-        self._send_released()
+        if self._queue is None:
+            self._count_end()
+        if self._queue is None or not self._put(attachment) or not late:
+            self._released.append(attachment)
+        if self._released:
+            self._send_released()
         if self._retired or self._successor is not None:
             self._close_if_done()
+
+    def _put(self, attachment: int) -> bool:
+        """Into the detach queue. False when the daemon must be called all the same."""
+        if not self._send_lock.acquire(blocking=False):
+            return False
+        try:
+            return self._queue is not None and not self.ended and _queue.put(self._queue, attachment)
+        finally:
+            self._send_lock.release()
+
+    def _count_end(self) -> None:
+        self._ends += 1
+        if self._ends == ENDS_BEFORE_QUEUE:
+            self.wants_queue = _queue.AVAILABLE
+
+    def open_queue(self) -> None:
+        """Gets a detach queue, if the daemon has one to give. It is asked once."""
+        with self._send_lock:
+            wanted, self.wants_queue = self.wants_queue, False
+        if not wanted:
+            return
+        with contextlib.suppress(Error, OSError, _decode.Nonsense):
+            index, descriptors = self.call(SEGMENTS + "OpenDetachQueue", {}, _decode.page, "open a detach queue")
+            try:
+                descriptor = descriptors.take(index)
+            finally:
+                descriptors.close()
+            try:
+                queue = _queue.opened(descriptor)
+            finally:
+                os.close(descriptor)
+            with self._send_lock:
+                self._queue = queue
 
     def _send_released(self) -> None:
         while self._released and not self.ended and not self.abandoned:
@@ -232,7 +280,7 @@ class Connection:
             if self._successor is not None:
                 return self._successor
             made = Connection(self.path)
-            released = set(self._released)
+            released = {*self._released, *_queue.left(self._queue)}
             left = list(self.grants | released)
             while left:
                 some, left = left[:MAX_RESUMED], left[MAX_RESUMED:]

@@ -357,8 +357,8 @@ def resumed(parameters: Mapping[str, Any]) -> Tuple[int, ...]:
     return _list(_attachment)(parameters["attachments"], "attachments")
 
 
-def sync_area(parameters: Mapping[str, Any]) -> int:
-    """The descriptor's index."""
+def page(parameters: Mapping[str, Any]) -> int:
+    """A sync area or a detach queue: the descriptor's index."""
     return _descriptor(parameters.get("fileDescriptor"), "fileDescriptor")
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
-import stat
 import time
 from typing import TYPE_CHECKING, Callable, NoReturn, Optional, Tuple, TypeVar
 
@@ -25,7 +23,7 @@ from ._errors import (
     SegmentBusy,
     TimedOut,
 )
-from ._memory import F_GET_SEALS, F_SEAL_SHRINK
+from ._memory import is_lasting_page
 
 try:
     from . import _sync
@@ -49,7 +47,6 @@ else:
 T = TypeVar("T")
 Self = TypeVar("Self", bound="Lock")
 
-AREA_BYTES = 4096
 # The numbers of native/sync_python.h.
 MUTEX, SECTION, READ, WRITE, BEGIN_READ, SNAPSHOT, VERSION, NOTIFY = range(8)
 _VERBS = {MUTEX: "lock", SECTION: "begin a write section of", READ: "lock for reading", WRITE: "lock for writing",
@@ -246,7 +243,7 @@ class Synchronized:
 
     def _map_area(self, connection: Connection, tried: str) -> "_sync.Area":
         attachment = self._grant.attachment
-        index, descriptors = connection.call(SEGMENTS + "OpenSyncArea", {"attachment": attachment}, _decode.sync_area, tried)
+        index, descriptors = connection.call(SEGMENTS + "OpenSyncArea", {"attachment": attachment}, _decode.page, tried)
         try:
             descriptor = descriptors.take(index)
             try:
@@ -321,12 +318,5 @@ _TIMED_OUT = {BEGIN_READ: "somebody was writing all the time", SNAPSHOT: "somebo
 
 def _check_area(descriptor: int) -> None:
     """It must be there, and stay so: touching what is not is a SIGBUS."""
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode) or status.st_size != AREA_BYTES:
-        raise _decode.Nonsense("its descriptor is not a sync area")
-    try:
-        seals = fcntl.fcntl(descriptor, F_GET_SEALS)
-    except OSError:
-        seals = 0
-    if not seals & F_SEAL_SHRINK:
-        raise _decode.Nonsense("its sync area may shrink")
+    if not is_lasting_page(descriptor):
+        raise _decode.Nonsense("its descriptor is not a sync area, or one that may shrink")

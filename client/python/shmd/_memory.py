@@ -17,6 +17,7 @@ from ._errors import Error
 
 F_GET_SEALS = 1034
 F_SEAL_SHRINK = 2
+PAGE_BYTES = 4096
 _MADV_HUGEPAGE = 14
 _MAP_FIXED = 0x10
 _MAP_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)
@@ -36,13 +37,22 @@ def _size_of(descriptor: int, info: SegmentInfo) -> int:
     fits = status.st_size >= info.capacity_bytes if rounded else status.st_size == info.capacity_bytes
     if info.size_bytes > info.capacity_bytes or not fits:
         raise Nonsense(f"it tells of {info.size_bytes} of {info.capacity_bytes} bytes and passes memory of {status.st_size}")
-    try:
-        seals = fcntl.fcntl(descriptor, F_GET_SEALS)
-    except OSError:
-        seals = 0
-    if not seals & F_SEAL_SHRINK:
+    if not _stays(descriptor):
         raise Nonsense("its memory may shrink")
     return status.st_size
+
+
+def is_lasting_page(descriptor: int) -> bool:
+    """Of what the daemon shares beside segments."""
+    status = os.fstat(descriptor)
+    return stat.S_ISREG(status.st_mode) and status.st_size == PAGE_BYTES and _stays(descriptor)
+
+
+def _stays(descriptor: int) -> bool:
+    try:
+        return bool(fcntl.fcntl(descriptor, F_GET_SEALS) & F_SEAL_SHRINK)
+    except OSError:
+        return False
 
 
 def _map_without_descriptor(descriptor: int, size: int, writable: bool) -> mmap.mmap:

@@ -47,6 +47,9 @@ else:
 T = TypeVar("T")
 
 
+LATE_BYTES = 1 << 20  # more than this is freed at once
+
+
 class HeldGrant:
     """A grant, and the connection that has it: the one that gave it, or one that took it up after a restart of the daemon."""
 
@@ -58,13 +61,14 @@ class HeldGrant:
         self.released = False
         connection.grants.add(attachment)
 
-    def release(self) -> bool:
-        """Ends it, once. False when its connection has ended and nobody can be told. Safe in a finalizer."""
+    def release(self, late: bool = False) -> bool:
+        """Ends it, once. False when its connection has ended and nobody can be told. Safe in a finalizer. late: as for
+        Connection.release()."""
         if self.released or not self.connection.ours:
             return True
         self.released = True
         while True:
-            self.connection.release(self.attachment)
+            self.connection.release(self.attachment, late)
             if not self.connection.ended:
                 return True
             following = self.connection.present_successor
@@ -387,11 +391,18 @@ class Segment(Synchronized, _Exporter):
             if self._memory is None:
                 return
             alone = self._let_go()
+            late = self._may_end_late()
             self._end_area(released=alone)
-            if alone and not self._grant.release():
+            if alone and not self._grant.release(late):
                 self._grant.connection.give_back(self._grant.attachment)
             if not NATIVE and type(self) is Segment:
                 self.__class__ = _ClosedSegment
+
+    def _may_end_late(self) -> bool:
+        """The end changes nothing else, and nobody would miss the memory for a second should it have been deleted meanwhile."""
+        info = self._info
+        return (self._area is None and info.state == "live" and info.lifetime == "persistent" and not info.evictable
+                and info.capacity_bytes <= LATE_BYTES)
 
     def _let_go(self, refusing: str = "", content: Optional[int] = None) -> bool:
         """Lets the memory go. While there are views: False, and the memory is theirs; or BufferError, when this is for

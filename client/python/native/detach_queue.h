@@ -1,0 +1,1 @@
+../../../protocol/detach_queue.h
