@@ -13,7 +13,8 @@ setup(
     ext_modules=[
         Extension(
             "shmd._sync",
-            sources=["native/_sync.c", "native/area.c", "native/lock.c", "native/queue.c", "native/words.c"],
+            sources=["native/_sync.c", "native/area.c", "native/lock.c", "native/memory.c", "native/queue.c",
+                     "native/words.c"],
             depends=["native/sync_python.h", "native/sync_core.h", "native/sync_wait.h", "native/sync_area.h",
                      "native/detach_queue.h"],
             define_macros=[("Py_LIMITED_API", "0x03090000")] if limited else [],

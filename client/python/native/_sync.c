@@ -119,17 +119,21 @@ static PyMethodDef functions[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static int add_type(PyObject *module, const char *name, PyType_Spec *spec) {
+    PyObject *type = PyType_FromSpec(spec);
+    if (!type) return -1;
+    if (PyModule_AddObject(module, name, type) < 0) {
+        Py_DECREF(type);
+        return -1;
+    }
+    return 0;
+}
+
 static int execute(PyObject *module) {
     watch_forks();
     if (PyModule_AddFunctions(module, area_functions) < 0 || PyModule_AddFunctions(module, queue_functions) < 0 ||
         PyModule_AddFunctions(module, word_functions) < 0) return -1;
-    PyObject *lock = PyType_FromSpec(&lock_spec);
-    if (!lock) return -1;
-    if (PyModule_AddObject(module, "Lock", lock) < 0) {
-        Py_DECREF(lock);
-        return -1;
-    }
-    return 0;
+    return add_type(module, "Lock", &lock_spec) < 0 ? -1 : add_type(module, "Memory", &memory_spec);
 }
 
 static PyModuleDef_Slot slots[] = {

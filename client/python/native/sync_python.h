@@ -1,7 +1,7 @@
 /*
- * shmd._sync: what Python cannot do in a sync area and in a detach queue, atomic operations and futexes; the former on top of
- * sync_core.h. It raises no errors of this package's and makes no calls: for both it asks the segment, whose class is in
- * shmd/_locks.py:
+ * shmd._sync: what Python cannot do in a sync area and in a detach queue, atomic operations and futexes, the former on top of
+ * sync_core.h, and what it does slowly, mapping. It raises no errors of this package's and makes no calls: for both it asks the
+ * segment, whose class is in shmd/_locks.py:
  *   segment._recover_locks()          a second of waiting is over
  *   segment._sync_error(code, kind)   raises what stands for a negative code
  */
@@ -72,5 +72,6 @@ extern PyMethodDef area_functions[];
 extern PyMethodDef queue_functions[];
 extern PyMethodDef word_functions[];
 extern PyType_Spec lock_spec;
+extern PyType_Spec memory_spec;
 
 #endif

@@ -33,10 +33,10 @@ else:
     _missing = None
 
 if TYPE_CHECKING:
-    import mmap
     import threading
 
     from ._decode import Access, SegmentInfo
+    from ._memory import Memory
     from ._notifications import Notifications
     from ._segment import HeldGrant
 
@@ -99,7 +99,7 @@ class Synchronized:
     if TYPE_CHECKING:
         _lock: threading.RLock
         _grant: HeldGrant
-        _memory: Optional[mmap.mmap]
+        _memory: Optional[Memory]
         _info: SegmentInfo
         _access: Access
 

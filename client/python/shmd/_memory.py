@@ -9,11 +9,21 @@ import mmap
 import os
 import stat
 import sys
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ._buffer import address_of
 from ._decode import Access, Nonsense, SegmentInfo
 from ._errors import Error
+
+try:
+    from . import _sync
+except ImportError:
+    NATIVE = False
+else:
+    NATIVE = True
+
+if TYPE_CHECKING:
+    Memory = Union[mmap.mmap, _sync.Memory]
 
 F_GET_SEALS = 1034
 F_SEAL_SHRINK = 2
@@ -68,7 +78,7 @@ def _map_without_descriptor(descriptor: int, size: int, writable: bool) -> mmap.
     return made
 
 
-def bury(memory: mmap.mmap, content: Optional[int]) -> None:
+def bury(memory: "Memory", content: Optional[int]) -> None:
     """Puts other memory in the place of a mapping's: zeros, or a private copy of what a descriptor has. Whoever still has an
     address reads that, and what is written there is nobody's."""
     flags = mmap.MAP_PRIVATE | _MAP_FIXED | _MAP_NORESERVE | (mmap.MAP_ANONYMOUS if content is None else 0)
@@ -78,22 +88,38 @@ def bury(memory: mmap.mmap, content: Optional[int]) -> None:
         raise OSError(number, f"cannot unmap a segment: {os.strerror(number)}")
 
 
-def map_memory(descriptor: int, info: SegmentInfo, access: Access) -> mmap.mmap:
+def map_memory(descriptor: int, info: SegmentInfo, access: Access) -> "Memory":
     """Maps the whole capacity and closes the descriptor. Nonsense when it is not what info says."""
-    writable = access == "write"
     try:
-        size = _size_of(descriptor, info)
-        kind: Any = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
-        if sys.version_info >= (3, 13):
-            made = mmap.mmap(descriptor, size, access=kind, trackfd=False)
-        elif info.huge_pages == "none":
-            made = _map_without_descriptor(descriptor, size, writable)
-        else:  # huge pages have addresses of their own
-            made = mmap.mmap(descriptor, size, access=kind)
+        return _map_natively(descriptor, info, access) if NATIVE else _map(descriptor, info, access)
     except (OSError, OverflowError, ValueError) as error:
         raise Error(f"its memory cannot be mapped: {error}", code=getattr(error, "errno", None) or 12) from None
     finally:
         os.close(descriptor)
+
+
+def _map_natively(descriptor: int, info: SegmentInfo, access: Access) -> "Memory":
+    huge = info.huge_pages
+    try:
+        if info.size_bytes <= info.capacity_bytes:
+            return _sync.Memory(descriptor, info.capacity_bytes, huge in ("huge2M", "huge1G"), access == "write",
+                                huge == "transparent")
+    except ValueError:
+        pass
+    _size_of(descriptor, info)  # tells what is wrong
+    raise Nonsense("its memory has changed meanwhile")
+
+
+def _map(descriptor: int, info: SegmentInfo, access: Access) -> mmap.mmap:
+    writable = access == "write"
+    size = _size_of(descriptor, info)
+    kind: Any = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
+    if sys.version_info >= (3, 13):
+        made = mmap.mmap(descriptor, size, access=kind, trackfd=False)
+    elif info.huge_pages == "none":
+        made = _map_without_descriptor(descriptor, size, writable)
+    else:  # huge pages have addresses of their own
+        made = mmap.mmap(descriptor, size, access=kind)
     if info.huge_pages == "transparent":
         with contextlib.suppress(OSError):
             made.madvise(_MADV_HUGEPAGE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import mmap
 import os
 import sys
 import threading
@@ -37,8 +36,10 @@ from ._wire import Descriptors
 if TYPE_CHECKING:
     import numpy
 
+    from ._memory import Memory
+
     _Exporter = object
-    _MemoryReference = weakref.ref[mmap.mmap]
+    _MemoryReference = weakref.ref[Memory]
 else:
     _Exporter = Exporter
     _MemoryReference = weakref.ref
@@ -130,14 +131,14 @@ class Segment(Synchronized, _Exporter):
     memoryview. May be used by several threads, and outlives its client.
     """
 
-    def __init__(self, grant: HeldGrant, memory: mmap.mmap, info: SegmentInfo, access: Access, created: bool) -> None:
+    def __init__(self, grant: HeldGrant, memory: "Memory", info: SegmentInfo, access: Access, created: bool) -> None:
         self._abandon()
         self._info = info
         self._access = access
         self._created = created
         self._buf: Optional[memoryview] = None
         self._handed_out = False
-        self._graves: List[mmap.mmap] = []
+        self._graves: "List[Memory]" = []
         self._take(grant, memory)
         _fork.register(self)
 
@@ -146,10 +147,10 @@ class Segment(Synchronized, _Exporter):
         self._lock = threading.RLock()
         self._area = None
 
-    def _take(self, grant: HeldGrant, memory: mmap.mmap) -> None:
+    def _take(self, grant: HeldGrant, memory: "Memory") -> None:
         self._grant = grant
         self._place = 0, 0
-        self._memory: Optional[mmap.mmap] = memory
+        self._memory: "Optional[Memory]" = memory
         # The grant ends with the last view, whoever has that.
         self._end = _End(memory, _End.come)
         self._end.begin(grant)

@@ -1,5 +1,6 @@
 """Bytes and descriptors: however they come, and whatever interrupts a call."""
 
+import errno
 import json
 import os
 import signal
@@ -107,6 +108,32 @@ def test_memory_that_is_not_what_it_should_be():
             with pytest.raises(shmd.ProtocolError):
                 client.create("a", 4097)
             assert fake.closed.wait(60)
+
+
+def test_memory_that_cannot_be_mapped():
+    """It has no more addresses than that: the grant is given back, and the connection goes on."""
+    size = 1 << 47
+    told = {**GRANT["parameters"], "created": False, "segment": {**SEGMENT, "sizeBytes": size, "capacityBytes": size}}
+
+    def answer(call, connection):
+        if call.get("oneway"):
+            return
+        if call["method"].endswith("Open"):
+            descriptor = fake_daemon.memory(size)
+            fake_daemon.reply(connection, json.dumps({"parameters": told}), [descriptor])
+            os.close(descriptor)
+        else:
+            fake_daemon.reply(connection, '{"parameters": {}}')
+
+    before = open_descriptors()
+    with fake_daemon.FakeDaemon(answer) as fake, shmd.Client(fake.path) as client:
+        with pytest.raises(shmd.Error, match="its memory cannot be mapped") as raised:
+            client.open("a")
+        assert raised.value.errno == errno.ENOMEM and type(raised.value) is shmd.Error
+        client.delete("a")
+        assert [(each["method"].rpartition(".")[2], each.get("oneway", False)) for each in fake.calls] == [
+            ("Open", False), ("Detach", True), ("Delete", False)]
+    assert open_descriptors() == before
 
 
 def test_brackets_within_texts_are_no_levels():

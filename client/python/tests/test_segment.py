@@ -2,12 +2,14 @@
 
 import gc
 import io
+import pathlib
 import struct
 import threading
 
 import pytest
 
 import shmd
+from shmd._connection import Connection
 
 
 @pytest.fixture
@@ -117,6 +119,26 @@ def test_what_is_dropped_is_given_back(client):
     del segment
     gc.collect()
     assert client.describe("a").attachments == 0
+
+
+@pytest.mark.parametrize("drop", [False, True])
+def test_it_is_unmapped_before_its_grant_ends(client, monkeypatch, drop):
+    def mapped():
+        return pathlib.Path("/proc/self/maps").read_text().count("/memfd:")
+
+    client.create("a", 100).close()
+    seen = []
+    release = Connection.release
+    monkeypatch.setattr(Connection, "release", lambda *given: seen.append(mapped()) or release(*given))
+    before = mapped()
+    segment = client.open("a")
+    assert mapped() == before + 1
+    if drop:
+        del segment
+        gc.collect()
+    else:
+        segment.close()
+    assert seen == [before]
 
 
 def test_a_finalizer_in_the_middle_of_a_call_does_not_block(client):
