@@ -94,7 +94,7 @@ def create_parameters(key: Optional[Key], size: int, mode: Optional[int], create
                       capacity: Optional[int], huge_pages: Optional[HugePages], numa_nodes: Sequence[int],
                       placement_fallback: bool) -> Dict[str, Any]:
     """Those of Create, without what is left out."""
-    given = {
+    given: Dict[str, Any] = {
         "key": None if key is None else key_text(key),
         "sizeBytes": operator.index(size),
         "mode": mode,
@@ -102,7 +102,7 @@ def create_parameters(key: Optional[Key], size: int, mode: Optional[int], create
         "access": None if access == "write" else access,
         "reserve": reserve,
         "staged": staged or None,
-        **lifetime_parameters(lifetime, lease),
+        "lifetime": lifetime,
         "evictable": evictable or None,
         "sealable": None if sealable else False,
         "labels": dict(labels) if labels else None,
@@ -112,6 +112,8 @@ def create_parameters(key: Optional[Key], size: int, mode: Optional[int], create
         "numaNodes": list(numa_nodes) or None,
         "placementFallback": placement_fallback or None,
     }
+    if lease is not None:
+        given.update(lifetime_parameters(lifetime, lease))
     return {name: value for name, value in given.items() if value is not None}
 
 

@@ -29,19 +29,22 @@ _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan
 
 def encode_call(method: str, parameters: Mapping[str, Any], **flags: bool) -> bytes:
     """A call as bytes. Parameters that are None are left out."""
-    if flags or not all(type(name) is str for name in parameters):
-        call: Dict[str, Any] = {"method": method, "parameters": {k: v for k, v in parameters.items() if v is not None}, **flags}
-        return _encoder.encode(call).encode("utf-8") + b"\0"
-    # The same, without what the encoder prepares for each call.
     pieces = []
     for name, value in parameters.items():
+        if type(name) is not str:
+            break
         if type(value) is str:
             pieces.append(f"{encode_basestring(name)}:{encode_basestring(value)}")
         elif type(value) is int:
             pieces.append(f"{encode_basestring(name)}:{value}")
         elif value is not None:
             pieces.append(f"{encode_basestring(name)}:{_encoder.encode(value)}")
-    return f'{{"method":{encode_basestring(method)},"parameters":{{{",".join(pieces)}}}}}\0'.encode()
+    else:
+        if not flags:
+            return f'{{"method":{encode_basestring(method)},"parameters":{{{",".join(pieces)}}}}}\0'.encode()
+    # What the encoder prepares for each call takes longer than all of the above.
+    call: Dict[str, Any] = {"method": method, "parameters": {k: v for k, v in parameters.items() if v is not None}, **flags}
+    return _encoder.encode(call).encode("utf-8") + b"\0"
 
 
 def encode_detach(attachment: int) -> bytes:
@@ -81,6 +84,9 @@ class Descriptors:
             if descriptor is not None:
                 os.close(descriptor)
         self._all.clear()
+
+
+_NO_DESCRIPTORS = Descriptors([], False)
 
 
 class Inbox:
@@ -134,6 +140,8 @@ class Inbox:
 
     def take_descriptors(self) -> Descriptors:
         """All that have come."""
+        if not self._descriptors and not self._lost:
+            return _NO_DESCRIPTORS
         taken = Descriptors(self._descriptors, self._lost)
         self._descriptors, self._lost = [], False
         return taken
