@@ -415,7 +415,8 @@ def test_a_spoiled_ring_gives_errors_or_records(client):
                             pass
                 except shmd.Error as error:
                     codes.add(error.errno)
-    assert errno.EBADMSG in codes and codes <= {errno.EBADMSG, errno.EBADFD, errno.ENOTSUP}
+    # EMSGSIZE: what is spoiled may look like a ring that is too small for the record.
+    assert errno.EBADMSG in codes and codes <= {errno.EBADMSG, errno.EBADFD, errno.ENOTSUP, errno.EMSGSIZE}
 
 
 def test_the_example_between_two_languages(daemon):
