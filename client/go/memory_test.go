@@ -137,14 +137,17 @@ func TestViewGivesErrorsForFaults(t *testing.T) {
 	}()
 }
 
+// No other segment of these tests is so large: the kernel does not tell which is which.
+const sizeOfD, sizeOfH = 300_000, 400_000
+
 func TestCloseWaitsForNoViewAndTakesNothingFromIt(t *testing.T) {
 	client := dial(t)
-	segment := create(t, client, "go/memory/d", 100, nil)
-	mapped := daemontest.Mapped("go/memory/d")
+	segment := create(t, client, "go/memory/d", sizeOfD, nil)
+	mapped := daemontest.MappedSegments(sizeOfD)
 	must(t, segment.View(func(memory []byte) error {
 		must(t, segment.Close())
 		memory[0] = 1
-		if daemontest.Mapped("go/memory/d") != mapped {
+		if daemontest.MappedSegments(sizeOfD) != mapped {
 			t.Error("the memory has gone")
 		}
 		if info, err := client.Describe(ctx, shmd.Key("go/memory/d")); err != nil || info.Attachments != 1 {
@@ -152,7 +155,7 @@ func TestCloseWaitsForNoViewAndTakesNothingFromIt(t *testing.T) {
 		}
 		return nil
 	}))
-	if daemontest.Mapped("go/memory/d") != 0 {
+	if daemontest.MappedSegments(sizeOfD) != 0 {
 		t.Fatal("the memory is still mapped")
 	}
 	if info, err := client.Describe(ctx, shmd.Key("go/memory/d")); err != nil || info.Attachments != 0 {
@@ -321,7 +324,7 @@ func TestManyGoroutinesAtOnce(t *testing.T) {
 
 func TestTenThousandOpensLeaveNothing(t *testing.T) {
 	client := dial(t)
-	create(t, client, "go/memory/h", 100, nil)
+	create(t, client, "go/memory/h", sizeOfH, nil)
 	before := daemontest.Descriptors()
 	for i := 0; i < 10000; i++ {
 		segment, err := client.Open(ctx, shmd.Key("go/memory/h"), shmd.Read, nil)
@@ -336,7 +339,7 @@ func TestTenThousandOpensLeaveNothing(t *testing.T) {
 	if after := daemontest.Descriptors(); after > before {
 		t.Fatalf("%d descriptors are left", after-before)
 	}
-	if mapped := daemontest.Mapped("go/memory/h"); mapped != 1 {
+	if mapped := daemontest.MappedSegments(sizeOfH); mapped != 1 {
 		t.Fatalf("it is mapped %d times", mapped)
 	}
 	if info, err := client.Describe(ctx, shmd.Key("go/memory/h")); err != nil || info.Attachments != 1 {

@@ -151,7 +151,7 @@ Result<void> Handlers::prepare(Client& client, NewSegment& segment, bool grants)
     auto blank = take_blank(segment, *placement, std::move(ready));
     if (!blank) return std::move(blank).error();
     auto memory = with_descriptors([&] {
-        return Memory::create(call.key.value_or(""), capacity, {call.sealable.value_or(true), *placement}, std::move(blank->file));
+        return Memory::create({}, capacity, {call.sealable.value_or(true), *placement}, std::move(blank->file));
     });
     if (!memory) return std::move(memory).error();
     std::int64_t reserved = use_reserved(*memory, *blank, segment);

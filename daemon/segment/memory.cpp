@@ -20,7 +20,6 @@
 namespace shmd {
 namespace {
 
-constexpr const char* blank_name = "shmd";
 
 constexpr std::int64_t usual_step_bytes = 32 << 20;
 // Each step waits for every processor for a moment.
@@ -43,9 +42,8 @@ Error refusal(int error, std::int64_t size) {
     return error == EMFILE || error == ENFILE ? Memory::no_descriptors() : Error::out_of_memory(size);
 }
 
-// The kernel's limit on a memfd's name, less its own "memfd:" prefix.
-std::string memfd_name(std::string_view name) {
-    return "shmd:" + std::string(name.substr(0, 240));
+std::string memfd_name(std::string_view what) {
+    return what.empty() ? "shmd" : "shmd:" + std::string(what);
 }
 
 int populate(int fd, std::int64_t offset, std::int64_t length, bool huge) {
@@ -75,8 +73,8 @@ Result<UniqueFd> reopen(int fd, Access access, std::int64_t size) {
     return opened;
 }
 
-Result<UniqueFd> make_file(const char* name, HugePages kind, std::int64_t size) {
-    UniqueFd fd(::memfd_create(name, memfd_flags(kind)));
+Result<UniqueFd> make_file(const std::string& name, HugePages kind, std::int64_t size) {
+    UniqueFd fd(::memfd_create(name.c_str(), memfd_flags(kind)));
     bool is_pooled = Placement{kind}.is_pooled();
     if (!fd && is_pooled && (errno == ENODEV || errno == EINVAL)) return Error::placement_unavailable(setting_of(kind));
     if (!fd) return refusal(errno, size);
@@ -87,11 +85,11 @@ Result<UniqueFd> make_file(const char* name, HugePages kind, std::int64_t size) 
 
 }  // namespace
 
-Result<Memory> Memory::create(std::string_view name, std::int64_t size, MemoryOptions options, UniqueFd blank) {
+Result<Memory> Memory::create(std::string_view what, std::int64_t size, MemoryOptions options, UniqueFd blank) {
     Placement& placement = options.placement;
     if (placement.is_pooled()) size = in_whole_pages(size, placement.huge_pages);
     if (!blank) {
-        auto made = make_file(memfd_name(name).c_str(), placement.huge_pages, size);
+        auto made = make_file(memfd_name(what), placement.huge_pages, size);
         if (!made) return std::move(made).error();
         blank = *std::move(made);
     }
@@ -104,7 +102,7 @@ Result<Memory> Memory::create(std::string_view name, std::int64_t size, MemoryOp
 
 Result<Memory> Memory::ahead(std::int64_t size, UniqueFd blank) {
     if (!blank) {
-        auto made = make_file(blank_name, HugePages::none, 0);
+        auto made = make_file(memfd_name({}), HugePages::none, 0);
         if (!made) return std::move(made).error();
         blank = *std::move(made);
     }
@@ -113,7 +111,7 @@ Result<Memory> Memory::ahead(std::int64_t size, UniqueFd blank) {
 }
 
 Result<Blank> Memory::blank() {
-    auto file = make_file(blank_name, HugePages::none, 0);
+    auto file = make_file(memfd_name({}), HugePages::none, 0);
     if (!file) return std::move(file).error();
     auto writer = reopen(file->get(), Access::write, 0);
     if (!writer) return std::move(writer).error();

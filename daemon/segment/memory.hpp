@@ -27,10 +27,10 @@ struct Blank {
 
 class Memory {
   public:
-    /// Makes `size` bytes (at least 1) of zeros, of which none is reserved yet. The name shows in /proc/PID/maps.
-    /// The inode is made 0600, so that only this daemon's user can re-open a grant with more than it was granted.
-    /// blank: what to make it of, with another name then; not for pooled huge pages. It may be smaller and have pages.
-    static Result<Memory> create(std::string_view name, std::int64_t size, MemoryOptions options = {}, UniqueFd blank = {});
+    /// Makes `size` bytes (at least 1) of zeros, of which none is reserved yet. what: shows in /proc/PID/maps, as "shmd:what"; empty for
+    /// a segment, whose key does not show there. The inode is made 0600, so that only this daemon's user can re-open a grant with more than it was granted.
+    /// blank: what to make it of; not for pooled huge pages. It may be smaller and have pages.
+    static Result<Memory> create(std::string_view what, std::int64_t size, MemoryOptions options = {}, UniqueFd blank = {});
 
     /// Makes `size` bytes as create() does, of such a file if there is one, but without seals: for create() to make a
     /// segment of later. Nobody may be granted it before that.

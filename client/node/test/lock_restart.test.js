@@ -120,7 +120,7 @@ test("a sync area that is none is refused, and nothing stays open", async (t) =>
   const fake = await startFake(t);
   const text = `${JSON.stringify(granted.reply)}\0`;
   const area = '{"parameters":{"fileDescriptor":0}}\0';
-  const before = held("memfd:shmd-fake");
+  const before = held(undefined, "memfd:shmd-fake");
   for (const [answer, words] of [
     [{ text: area, fds: 1, size: 4095 }, /is not a sync area/],
     [{ text: area, fds: 1, size: 4096, unsealed: true }, /is not a sync area/],
@@ -141,6 +141,6 @@ test("a sync area that is none is refused, and nothing stays open", async (t) =>
     await segment.close();
     await client.close();
     for (let told = {}; !told.closed; told = await fake.told());
-    assert.deepEqual(held("memfd:shmd-fake"), before);
+    assert.deepEqual(held(undefined, "memfd:shmd-fake"), before);
   }
 });

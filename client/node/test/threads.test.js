@@ -65,9 +65,9 @@ test("a thread that is ended in the middle of everything leaves nothing behind",
     await once(made, "message");
     await made.terminate();
     while ((await control.call("io.shmd.Control.GetStatus")).connections > connections);
-    if (i === 0) before = held("in-worker");
+    if (i === 0) before = held(2 ** 20);
   }
-  assert.deepEqual(held("in-worker"), before);
+  assert.deepEqual(held(2 ** 20), before);
   assert.equal(before.mapped, 0);
   assert.equal((await client.describe("in-worker")).attachments, 0);
 });
@@ -75,22 +75,22 @@ test("a thread that is ended in the middle of everything leaves nothing behind",
 test("a thread that comes to its end with segments open leaves nothing behind", async (t) => {
   const daemon = await startDaemon(t);
   const client = await connected(t, daemon);
-  await client.create("in-worker", 10).then((segment) => segment.close());
+  await client.create("in-worker", 70_000).then((segment) => segment.close());
   const made = worker(t, daemon, `
     globalThis.segment = await client.open("in-worker");
     globalThis.view = new Uint8Array(segment.buffer);`);
   assert.deepEqual(await once(made, "exit"), [0]);
-  assert.equal(held("in-worker").mapped, 0);
+  assert.equal(held(70_000).mapped, 0);
   while ((await client.describe("in-worker")).attachments > 0);
 });
 
 test("a process that is made inherits neither memory nor connection", async (t) => {
   const client = await connected(t, await startDaemon(t));
   const segment = await client.create("inherited", 10);
-  assert.ok(readFileSync("/proc/self/maps", "utf8").includes("inherited"));
+  assert.ok(held(10).mapped > 0);
   assert.ok(segment.buffer);
   const maps = execFileSync("cat", ["/proc/self/maps"], { encoding: "utf8" });
-  assert.ok(!maps.includes("inherited"));
+  assert.ok(!maps.includes("memfd:"));
   const descriptors = execFileSync("ls", ["-l", "/proc/self/fd"], { encoding: "utf8" });
   assert.ok(!/socket|memfd/.test(descriptors.split("\n").slice(4).join("\n")), descriptors);
 });

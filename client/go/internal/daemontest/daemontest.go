@@ -310,6 +310,28 @@ func Mapped(what string) int {
 	return bytes.Count(text, []byte(what))
 }
 
+// MappedSegments tells how many mappings of segments of so many bytes this process has.
+func MappedSegments(bytes int) int {
+	text, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		panic(err)
+	}
+	page, count := os.Getpagesize(), 0
+	for _, line := range strings.Split(string(text), "\n") {
+		var begin, end int
+		if !strings.Contains(line, "/memfd:shmd ") {
+			continue
+		}
+		if _, err := fmt.Sscanf(line, "%x-%x ", &begin, &end); err != nil {
+			panic(err)
+		}
+		if end-begin == (bytes+page-1)/page*page {
+			count++
+		}
+	}
+	return count
+}
+
 // Run starts a program and gives its output. It ends with this process at the latest.
 func Run(command *exec.Cmd) (string, error) {
 	var out bytes.Buffer

@@ -172,10 +172,15 @@ export async function runScript(t, script, { env = {}, setpriv = [], flags = [],
   return { output, errors, code: code_, signal };
 }
 
-/** Descriptors of this process, and mappings of the memory that was created under this key, which names it. */
-export function held(key) {
+/** Descriptors of this process, and mappings of memory of this name: of segments of so many bytes, or of all. */
+export function held(bytes, name = "/memfd:shmd ") {
+  const pages = (line) => line.split(" ")[0].split("-").map((address) => parseInt(address, 16) / 4096);
+  const counts = (line) => {
+    const [begin, end] = pages(line);
+    return line.includes(name) && (bytes === undefined || end - begin === Math.ceil(bytes / 4096));
+  };
   const lines = readFileSync("/proc/self/maps", "utf8").split("\n");
-  return { descriptors: readdirSync("/proc/self/fd").length, mapped: lines.filter((line) => line.includes(key)).length };
+  return { descriptors: readdirSync("/proc/self/fd").length, mapped: lines.filter(counts).length };
 }
 
 export async function all(iterable) {
