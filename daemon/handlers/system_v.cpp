@@ -237,9 +237,12 @@ Outcome Handlers::act(Client& client, const system_v::Detach& call) {
 // ---- shmctl ----
 
 Outcome Handlers::act(Client& client, const system_v::Stat& call) {
-    Entry* entry = call.id ? registry_.find_system_v(*call.id)
-                           : registry_.system_v().at(*call.index < 0 ? -1 : *call.index % system_v::indexes);
-    if (entry && registry_.catch_up_wholly(*entry)) return act(client, call);
+    auto found = [&] {
+        return call.id ? registry_.find_system_v(*call.id)
+                       : registry_.system_v().at(*call.index < 0 ? -1 : *call.index % system_v::indexes);
+    };
+    Entry* entry = found();
+    if (entry && registry_.catch_up_wholly(*entry)) entry = found();
     if (!entry) return system_v_error(EINVAL);
     if (others_may_have_ended(client, *entry)) return ServeOthersFirst{};
     if (call.any != true && !check_system_v(client.peer, entry->acl, 0444)) return system_v_error(EACCES);

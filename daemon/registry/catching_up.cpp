@@ -19,29 +19,34 @@ void Registry::add_queue(HeldAttachments& holder, DetachQueue queue, Charge char
     holder.queue_ = std::move(added);
 }
 
-// How many that were.
+// How many began or ended by that: what counts for nothing can be put there without end.
 std::size_t Registry::end_queued(HeldAttachments& holder) {
     if (!holder.queue_) return 0;
-    std::size_t ended = 0;
-    const std::vector<DetachQueue::Ended> taken = holder.queue_->queue.take();
-    for (auto [attachment, usec] : taken) {
-        if (const auto& prepared = holder.queue_->prepared; prepared && prepared->id == attachment) {
-            if (prepared->entry) begin_prepared(holder, usec);
-            ended++;
-            continue;
+    std::size_t changed = 0;
+    bool sound = true;
+    auto end_all = [&] {
+        const std::vector<DetachQueue::Ended> taken = holder.queue_->queue.take();
+        for (auto [attachment, usec] : taken) {
+            if (const auto& prepared = holder.queue_->prepared; prepared && prepared->id == attachment) {
+                if (!prepared->entry) continue;
+                begin_prepared(holder, usec);
+            } else if (auto found = attachments_.find(attachment); found != attachments_.end() && found->second.holder == &holder) {
+                end(found, usec);
+            } else {
+                sound = false;
+                continue;
+            }
+            changed++;
         }
-        auto found = attachments_.find(attachment);
-        if (found == attachments_.end() || found->second.holder != &holder) {
-            // Its client calls for each from here on.
-            holder.queue_->queue.set_watched(true);
-            drop_queue(holder);
-            return ended;
-        }
-        end(found, usec);
-        ended++;
-    }
-    if (!taken.empty()) holder.queue_->queue.ended();
-    return ended;
+        if (!taken.empty()) holder.queue_->queue.ended();
+    };
+    end_all();
+    if (sound) return changed;
+    // Its client calls for each from here on. What it has put there without knowing that counts.
+    holder.queue_->queue.set_watched(true);
+    end_all();
+    drop_queue(holder);
+    return changed;
 }
 
 // Also of who puts there what it does not have: to look at that again and again would cost others their time. It is on the

@@ -254,8 +254,11 @@ TEST_CASE("a queue with a wrong number is read no more, and its client is told")
     owner.create("key", 4096).close();
     RawQueue queue(daemon.socket());
     std::uint32_t one = queue.open("key");
+    std::uint32_t two = queue.open("key");
     queue.put(one);
     queue.put(one);
+    // This one is behind it, and may be of another thread, which does not call.
+    queue.put(two);
     CHECK(attachments(queue.client, "key") == 0);
     CHECK(__atomic_load_n(&queue.page().watched, __ATOMIC_ACQUIRE) == 1);
 }

@@ -4,10 +4,12 @@
 #include <sys/ipc.h>
 #include <sys/shm.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <optional>
 #include <string>
+#include <thread>
 
 #include "daemon_fixture.hpp"
 #include "detach_queue.h"
@@ -56,6 +58,14 @@ class RawQueue {
         auto& page = *reinterpret_cast<shmd_detach_queue*>(memory_->data());
         page.attachments[page.put % SHMD_DETACH_QUEUE_PLACES] = attachment;
         __atomic_store_n(&page.put, page.put + 1, __ATOMIC_SEQ_CST);
+    }
+    /// Puts it there again and again, until this is destroyed.
+    std::jthread keep_putting(std::uint32_t attachment) {
+        auto& page = *reinterpret_cast<shmd_detach_queue*>(memory_->data());
+        for (std::uint32_t& place : page.attachments) place = attachment;
+        return std::jthread([&page](const std::stop_token& stop) {
+            while (!stop.stop_requested()) __atomic_add_fetch(&page.put, 1, __ATOMIC_SEQ_CST);
+        });
     }
     /// What is prepared with an answer about a segment of which it says to have this descriptor.
     std::optional<std::uint32_t> prepare(const std::string& id, std::int64_t segment, int flags = 0) {
@@ -442,6 +452,25 @@ TEST_CASE("what was put in a queue before a change has begun, and nothing after 
     CHECK(status(asking, id).attachments == 0);
 }
 
+TEST_CASE("who never stops putting what begins no more into a queue holds nobody up") {
+    const Daemon daemon;
+    RawClient asking(daemon.socket());
+    RawQueue queue(daemon.socket());
+    const std::string id = make(asking);
+    REQUIRE_FALSE(queue.client.call(system_v::Attach{std::stoi(id), 0, std::nullopt, std::nullopt}).is_error());
+    auto prepared = queue.prepare(id, queue.segment(id));
+    REQUIRE(prepared);
+    REQUIRE_FALSE(asking.call(system_v::Set{std::stoi(id), 0, 0, 0666}).is_error());
+    const auto putting = queue.keep_putting(*prepared);
+    for (int i = 0; i < 300; i++) {
+        CHECK(status(asking, id).attachments == 1);
+        // More than the limit: looks for what has ended, as long as something has.
+        Create large{"large", std::int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE) / 4 * 3};
+        large.reserve = Reserve::lazy;
+        CHECK(asking.call(large).is_error());
+    }
+}
+
 TEST_CASE("what lives for its attachments is looked up as those that have not ended leave it") {
     const Daemon daemon;
     RawClient asking(daemon.socket());
@@ -474,6 +503,7 @@ TEST_CASE("only what would be granted is prepared, and for a short while") {
     CHECK(status(asking, id).attachments == 1);
     // This one is no attachment: nothing is read any more.
     queue.put(*first);
+    CHECK(status(asking, id).attachments == 1);
     queue.put(*second);
     CHECK(status(asking, id).attachments == 1);
     REQUIRE_FALSE(queue.client.call(system_v::Detach{*second}).is_error());
