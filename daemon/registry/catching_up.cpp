@@ -160,7 +160,9 @@ void Registry::look_who_is_watched() {
     for (HeldAttachments* holder : queued_) {
         DetachQueue& queue = holder->queue_->queue;
         if (!queue.is_watched() || holder->attachments_.size() > most_looked_at) continue;
-        if (watchers_.empty() || std::ranges::none_of(holder->attachments_, is_watched)) queue.set_watched(false);
+        const auto& prepared = holder->queue_->prepared;
+        const bool may_begin_watched = prepared && prepared->entry && watchers_.concerns(*prepared->entry);
+        if (watchers_.empty() || !(may_begin_watched || std::ranges::any_of(holder->attachments_, is_watched))) queue.set_watched(false);
     }
 }
 

@@ -228,6 +228,7 @@ std::uint32_t Registry::prepare(Entry& entry, HeldAttachments& holder, Access ac
     prepared_.insert(&holder);
     if (recorder_) recorder_->prepared();
     holder.queue_->prepared.emplace(id, &entry, access, now_usec(), std::move(charge));
+    if (!holder.queue_->queue.is_watched() && watchers_.concerns(entry)) holder.queue_->queue.set_watched(true);
     return id;
 }
 

@@ -390,3 +390,28 @@ TEST_CASE("an attachment ended when its client says, as far as that can be") {
     CHECK(added.detached_usec == 1500);
     CHECK(added.last_pid == 2);
 }
+
+TEST_CASE("who may begin an attachment that somebody watches calls for it") {
+    Registry registry;
+    Entry& added = registry.add(entry("a"));
+    HeldAttachments holder({1, 1}, 1), another({2, 1}, 1);
+    registry.add_queue(holder, DetachQueue::create().value(), {});
+    registry.add_queue(another, DetachQueue::create().value(), {});
+    auto is_watched = [](const HeldAttachments& held) { return Registry::queue_of(held)->is_watched(); };
+    Quota quota(small_limits(), 0);
+    const Peer root{0, 0, 1, {}};
+    Watcher watcher(registry.watchers(), quota, "a", root, [] {});
+    CHECK_FALSE(is_watched(holder));
+    (void)registry.prepare(added, holder, Access::read, {});
+    CHECK(is_watched(holder));
+    // Also when it is looked at who has something that is watched.
+    registry.expect_watcher();
+    registry.look_who_is_watched();
+    CHECK(is_watched(holder));
+    CHECK_FALSE(is_watched(another));
+    registry.end_preparations();
+    registry.look_who_is_watched();
+    CHECK_FALSE(is_watched(holder));
+    registry.detach_all(holder);
+    registry.detach_all(another);
+}
