@@ -254,6 +254,12 @@ int ask_for_grant(int id, int flags, Granted& granted) {
     return error;
 }
 
+// What has been put in the queue to begin, and must not. Whoever asks about it has the daemon look there first.
+void end_begun(Link& link, const Prepared& prepared) {
+    std::string_view reply;
+    if (!end_soon(prepared.link, prepared.attachment)) (void)link.call(Message(system_v::Detach{prepared.attachment}, false), reply);
+}
+
 // What the daemon has prepared, when that still holds. Whoever changes anything about it counts that before looking whether it has
 // begun.
 bool begin_prepared(int id, int flags, Granted& granted) {
@@ -266,17 +272,17 @@ bool begin_prepared(int id, int flags, Granted& granted) {
     const bool fits = kept && kept->segment == prepared->segment;
     const Begun begun = fits ? begin_soon(prepared->link, prepared->attachment) : Begun::no;
     const bool done = begun == Begun::yes && holds() && link->is_alive();
+    // Before another thread can have something else prepared with this connection: the daemon knows it only until then.
+    if (begun != Begun::no && !done) end_begun(*link, *prepared);
     link->release();
-    if (begun != Begun::no) granted.daemons = {prepared->attachment, prepared->link, prepared->names, id, flags};
     if (done) {
         granted.reply = {prepared->size_bytes, prepared->segment, prepared->attachment, std::nullopt};
         granted.memory = *kept;
-        return true;
+        granted.daemons = {prepared->attachment, prepared->link, prepared->names, id, flags};
+    } else if (kept) {
+        keep_descriptor(*kept);
     }
-    end_attachment(granted.daemons);
-    granted = {};
-    if (kept) keep_descriptor(*kept);
-    return false;
+    return done;
 }
 
 // size: gets that of the segment, unless it is null.
@@ -291,13 +297,13 @@ void* at(int id, const void* wish, int flags, std::size_t* size) {
         if (reserved != 0) ::munmap(reinterpret_cast<void*>(place.address), reserved);
     };
 
-    note_attach(id, flags);
     Granted granted;
-    if (place.fixed || !begin_prepared(id, flags, granted)) {
-        if (int error = ask_for_grant(id, flags, granted)) {
-            give_room_back();
-            return failed(error, none);
-        }
+    const bool was_prepared = !place.fixed && begin_prepared(id, flags, granted);
+    const int refused = was_prepared ? 0 : ask_for_grant(id, flags, granted);
+    note_attach(id, flags, refused == 0 && granted.daemons.names != 0);
+    if (refused) {
+        give_room_back();
+        return failed(refused, none);
     }
     const int fd = granted.memory.descriptor.fd;
     const std::size_t bytes = mapped_bytes(granted.memory.descriptor, granted.reply.size_bytes);

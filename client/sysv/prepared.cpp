@@ -24,10 +24,10 @@ std::optional<std::int32_t> note_question(std::int32_t id) {
     return flags != none ? std::optional(static_cast<std::int32_t>(flags)) : std::nullopt;
 }
 
-void note_attach(std::int32_t id, std::int32_t flags) {
+void note_attach(std::int32_t id, std::int32_t flags, bool ends_late) {
     if (asked_about.exchange(none, std::memory_order_relaxed) != id) return;
-    const bool plain = flags == 0 || flags == SHM_RDONLY;
-    flags_before.store(plain ? flags : none, std::memory_order_relaxed);
+    const bool usual = ends_late && (flags == 0 || flags == SHM_RDONLY);
+    flags_before.store(usual ? flags : none, std::memory_order_relaxed);
 }
 
 void keep_prepared(const Link& link, const Prepared& prepared) {

@@ -13,6 +13,7 @@
 
 #include "daemon_fixture.hpp"
 #include "detach_queue.h"
+#include "libshmd_fake_daemon.hpp"
 #include "mapping.hpp"
 #include "service_manager.hpp"
 #include "syscall_counter.hpp"
@@ -418,6 +419,37 @@ TEST_CASE("what a daemon that is killed has not seen to begin, the next one is t
     CHECK(status(asking, id).last_pid == program.pid());
     REQUIRE(program.detach() == "0");
     CHECK(status(asking, id).attachments == 0);
+}
+
+TEST_CASE("a daemon that does not know what may be prepared is not asked for it") {
+    const Daemon daemon;
+    RawClient asking(daemon.socket());
+    const std::string id = make(asking);
+    FakeDaemon old;
+    bool was_asked = false;
+    std::thread between([&] {
+        RawClient server(daemon.socket()), client = old.accept();
+        while (auto message = client.receive_unless_closed()) {
+            const bool is_stat = message->text.find("SystemV.Stat") != std::string::npos;
+            was_asked = was_asked || (is_stat && message->text.find("known") != std::string::npos);
+            server.send_text(message->text);
+            if (message->text.find("oneway") != std::string::npos) continue;
+            auto reply = server.receive();
+            constexpr std::string_view unknown = ",\"mayEndLate\":true";
+            if (auto place = reply.text.find(unknown); place != std::string::npos) reply.text.erase(place, unknown.size());
+            const int fd = reply.fds.empty() ? -1 : reply.fds.front().get();
+            client.send_bytes(reply.text + '\0', {&fd, reply.fds.size()});
+        }
+    });
+    {
+        Program program(old.path());
+        CHECK(use_and_ask(program) == id);
+        CHECK(program.ask(id) == "0");
+        CHECK(program.attach(id) == "0");
+        CHECK(program.ask(id) == "1");
+    }
+    between.join();
+    CHECK_FALSE(was_asked);
 }
 
 TEST_CASE("what was put in a queue before a change has begun, and nothing after it") {

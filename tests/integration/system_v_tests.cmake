@@ -17,3 +17,5 @@ foreach(name system_v_detach system_v_difference system_v_kept system_v_process)
     set_tests_properties(${name} PROPERTIES DISABLED ON)
   endif()
 endforeach()
+# For the daemon that a test plays.
+target_link_libraries(system_v_detach_test PRIVATE shmd)
