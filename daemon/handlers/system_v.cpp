@@ -103,9 +103,10 @@ Error as_system_v_error(Error error) {
 // What the caller knows to have ended must not be counted: a process that has exited or detached just before, of which this one
 // has been told by other ways than ours.
 bool others_may_have_ended(const Client& client, const Entry& entry) {
-    return !client.others_were_served && std::ranges::any_of(entry.attachments, [&](const Attachment* each) {
-        return each->holder != &client.held;
-    });
+    if (client.others_were_served) return false;
+    // Whoever attaches without end does not have them all looked at.
+    if (entry.attachments.size() > Registry::most_looked_at) return true;
+    return std::ranges::any_of(entry.attachments, [&](const Attachment* each) { return each->holder != &client.held; });
 }
 
 Access access_of(int flags) {

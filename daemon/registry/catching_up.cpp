@@ -77,17 +77,24 @@ std::size_t Registry::end_queued_of(const Entry& entry, std::size_t at_most) {
     std::array<HeldAttachments*, most_looked_at> some;
     std::vector<HeldAttachments*> many;
     std::span<HeldAttachments*> holders = some;
-    const std::size_t most = entry.attachments.size() + prepared_.size();
-    if (most > some.size()) {
-        many.resize(most);
-        holders = many;
-    }
     std::size_t found = 0;
-    for (const Attachment* each : entry.attachments) {
-        if (each->holder->queue_ && (found == 0 || holders[found - 1] != each->holder)) holders[found++] = each->holder;
-    }
-    for (HeldAttachments* each : prepared_) {
-        if (each->queue_->prepared->entry == &entry) holders[found++] = each;
+    const std::size_t most = entry.attachments.size() + prepared_.size();
+    if (most > some.size() && most > queued_.size()) {
+        // Whoever attaches without end makes it no longer than that: everybody is looked at.
+        many.assign(queued_.begin(), queued_.end());
+        holders = many;
+        found = many.size();
+    } else {
+        if (most > some.size()) {
+            many.resize(most);
+            holders = many;
+        }
+        for (const Attachment* each : entry.attachments) {
+            if (each->holder->queue_ && (found == 0 || holders[found - 1] != each->holder)) holders[found++] = each->holder;
+        }
+        for (HeldAttachments* each : prepared_) {
+            if (each->queue_->prepared->entry == &entry) holders[found++] = each;
+        }
     }
     std::size_t ended = 0;
     for (holders = holders.first(found); !holders.empty() && ended < at_most;) {

@@ -503,6 +503,27 @@ TEST_CASE("who never stops putting what begins no more into a queue holds nobody
     }
 }
 
+TEST_CASE("however many are attached, who asks is told of each that ends or begins") {
+    const Daemon daemon;
+    RawClient asking(daemon.socket());
+    RawQueue one(daemon.socket()), other(daemon.socket());
+    const std::string id = make(asking);
+    constexpr int count = 100;
+    std::uint32_t last = 0;
+    for (int i = 0; i < count; i++) {
+        last = *one.client.call(system_v::Attach{std::stoi(id), 0, std::nullopt, std::nullopt}).value().attachment;
+    }
+    auto prepared = other.prepare(id, other.segment(id));
+    REQUIRE(prepared);
+    one.put(last);
+    CHECK(status(asking, id).attachments == count - 1);
+    other.put(*prepared);
+    CHECK(status(asking, id).attachments == count);
+    other.put(*prepared);
+    CHECK(status(asking, id).attachments == count - 1);
+    CHECK(status(one.client, id).attachments == count - 1);
+}
+
 TEST_CASE("what lives for its attachments is looked up as those that have not ended leave it") {
     const Daemon daemon;
     RawClient asking(daemon.socket());
