@@ -256,8 +256,9 @@ int ask_for_grant(int id, int flags, Granted& granted) {
 
 // What has been put in the queue to begin, and must not. Whoever asks about it has the daemon look there first.
 void end_begun(Link& link, const Prepared& prepared) {
+    if (end_soon(prepared.link, prepared.attachment)) return;
     std::string_view reply;
-    if (!end_soon(prepared.link, prepared.attachment)) (void)link.call(Message(system_v::Detach{prepared.attachment}, false), reply);
+    (void)link.call(Message(system_v::Detach{prepared.attachment}, false), reply);
 }
 
 // What the daemon has prepared, when that still holds. Whoever changes anything about it counts that before looking whether it has

@@ -22,8 +22,8 @@ struct Prepared {
 
 /// This segment is asked about. The flags of the shmat(2) that will probably follow, if one will.
 [[nodiscard]] std::optional<std::int32_t> note_question(std::int32_t id);
-/// This segment is attached, or not. ends_late: and its end may be seen late. A daemon that does not say so, or an old one, which would
-/// refuse the question, prepares nothing.
+/// This segment is attached, or not. ends_late: and its end may be seen late. Where it may not, nothing is prepared, and an old
+/// daemon, which does not know of either, would refuse to be asked.
 void note_attach(std::int32_t id, std::int32_t flags, bool ends_late);
 
 /// What this connection, which the caller has taken, has prepared: one at a time. The daemon forgets it when it is asked for the next.

@@ -169,7 +169,8 @@ void Registry::look_who_is_watched() {
         if (!queue.is_watched() || holder->attachments_.size() > most_looked_at) continue;
         const auto& prepared = holder->queue_->prepared;
         const bool may_begin_watched = prepared && prepared->entry && watchers_.concerns(*prepared->entry);
-        if (watchers_.empty() || !(may_begin_watched || std::ranges::any_of(holder->attachments_, is_watched))) queue.set_watched(false);
+        const bool any = may_begin_watched || std::ranges::any_of(holder->attachments_, is_watched);
+        if (!any || watchers_.empty()) queue.set_watched(false);
     }
 }
 
