@@ -271,11 +271,13 @@ bool read_as_written(std::string_view message, OpenResults& reply) {
     return text.text("]}}").complete();
 }
 
-bool read_as_written(std::string_view message, SegmentReply& reply) {
+bool read_as_written(std::string_view message, SegmentReply& reply, bool& continues) {
     AsWritten text(message);
     text.text("{\"parameters\":{\"segment\":");
     read(text, reply.segment.emplace());
-    text.text("}}");
+    text.text("}");
+    continues = text.continues_with(",\"continues\":true");
+    text.text("}");
     return text.complete() && json::is_sound(*reply.segment);
 }
 

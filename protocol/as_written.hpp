@@ -19,7 +19,7 @@ namespace shmd {
 /// A reply with grants of such segments and nothing else.
 [[nodiscard]] bool read_as_written(std::string_view message, OpenResults& reply);
 
-/// A reply that describes such a segment.
-[[nodiscard]] bool read_as_written(std::string_view message, SegmentReply& reply);
+/// A reply that describes such a segment, perhaps one of several.
+[[nodiscard]] bool read_as_written(std::string_view message, SegmentReply& reply, bool& continues);
 
 }  // namespace shmd

@@ -310,9 +310,13 @@ RemoteError to_remote(Error error) {
 
 template <typename T>
 std::optional<Reply<T>> decode_reply(std::string_view message) {
-    if constexpr (std::is_same_v<T, Grant> || std::is_same_v<T, OpenResults> || std::is_same_v<T, SegmentReply>) {
+    if constexpr (std::is_same_v<T, Grant> || std::is_same_v<T, OpenResults>) {
         std::optional<Reply<T>> usual(std::in_place, Reply<T>{T{}});
         if (read_as_written(message, std::get<T>(usual->body))) return usual;
+    }
+    if constexpr (std::is_same_v<T, SegmentReply>) {
+        std::optional<Reply<T>> usual(std::in_place, Reply<T>{T{}});
+        if (read_as_written(message, std::get<T>(usual->body), usual->continues)) return usual;
     }
     json::Document document(message);
     const Json* root = document.root();

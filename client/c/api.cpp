@@ -280,7 +280,7 @@ int shmd_list(shmd_client* client, const char* prefix, shmd_info** first) {
     return guarded([&] {
         auto segments = client->client->list(optional_text(prefix));
         if (!segments) return report(segments.failure());
-        *first = shmd::client::make_info(std::move(*segments)).release();
+        *first = std::move(*segments).take().release();
         return 0;
     });
 }

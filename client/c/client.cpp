@@ -250,16 +250,15 @@ Outcome<Segment> Client::resize(const Target& target, std::int64_t size) {
     return segment_from(encode_call(Resize{target, size}), [&] { return "resize " + named(target); });
 }
 
-Outcome<std::vector<Segment>> Client::list(const std::optional<std::string>& prefix) {
+Outcome<InfoChain> Client::list(const std::optional<std::string>& prefix) {
     return carry_out(
         encode_call(List{prefix}, {.more = true}), Repeated::the_same, [] { return std::string_view("list segments"); },
-        [](const SharedConnection& connected, const std::string& message) -> Outcome<std::vector<Segment>> {
-            auto replies = connected->call_for_many<SegmentReply>(message);
-            if (!replies) return std::move(replies.failure());
-            std::vector<Segment> segments;
-            for (SegmentReply& reply : *replies) {
-                if (reply.segment) segments.push_back(std::move(*reply.segment));
-            }
+        [](const SharedConnection& connected, const std::string& message) -> Outcome<InfoChain> {
+            InfoChain segments;
+            auto done = connected->call_for_many<SegmentReply>(message, [&](SegmentReply&& reply) {
+                if (reply.segment) segments.add(std::move(*reply.segment));
+            });
+            if (!done) return std::move(done.failure());
             return segments;
         });
 }
@@ -298,10 +297,11 @@ Outcome<std::string> Client::call_raw_for_many(std::string_view method, std::str
     if (!encoded) return in_context({EINVAL, "its parameters are not a JSON object"}, calling());
     return carry_out(*encoded, Repeated::something_else, calling,
                      [](const SharedConnection& connected, const std::string& message) -> Outcome<std::string> {
-                         auto replies = connected->call_for_many<RawReply>(message);
-                         if (!replies) return std::move(replies.failure());
                          std::string all;
-                         for (const RawReply& reply : *replies) all += (all.empty() ? "" : ",") + reply.parameters;
+                         auto done = connected->call_for_many<RawReply>(message, [&](RawReply&& reply) {
+                             all += (all.empty() ? "" : ",") + reply.parameters;
+                         });
+                         if (!done) return std::move(done.failure());
                          return "[" + all + "]";
                      });
 }

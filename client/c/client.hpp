@@ -43,7 +43,7 @@ class Client {
     Outcome<std::unique_ptr<OpenSegment>> open_wait(const std::string& key, Access access,
                                                     std::optional<std::int64_t> timeout_usec);
     Outcome<Segment> describe(const Target& target);
-    Outcome<std::vector<Segment>> list(const std::optional<std::string>& prefix);
+    Outcome<InfoChain> list(const std::optional<std::string>& prefix);
     Outcome<Empty> remove(const Target& target);
     Outcome<Segment> set_attributes(const SetAttributes& change);
     Outcome<Segment> renew(const Target& target);

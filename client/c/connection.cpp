@@ -170,11 +170,10 @@ Outcome<Answer<T>> Connection::call(std::string call) {
 }
 
 template <typename T>
-Outcome<std::vector<T>> Connection::call_for_many(std::string message) {
+Outcome<Empty> Connection::call_for_many(std::string message, const std::function<void(T&&)>& take) {
     std::lock_guard lock(call_mutex_);
     Exchange exchange{*this};
     if (auto failure = send(std::move(message))) return std::move(*failure);
-    std::vector<T> all;
     for (bool more = true; more;) {
         auto received = receive();
         if (!received) return std::move(received.failure());
@@ -187,10 +186,10 @@ Outcome<std::vector<T>> Connection::call_for_many(std::string message) {
             exchange.done = proven_ = !more;
             return from_remote(*error);
         }
-        all.push_back(std::move(std::get<T>(reply->body)));
+        take(std::move(std::get<T>(reply->body)));
     }
     exchange.done = proven_ = true;
-    return all;
+    return Empty{};
 }
 
 // The next message, without blocking in recvmsg(2), which knows no such timeout.
@@ -404,8 +403,8 @@ template Outcome<Answer<Resumed>> Connection::call(std::string);
 template Outcome<Answer<SegmentReply>> Connection::call(std::string);
 template Outcome<Answer<PageReply>> Connection::call(std::string);
 template Outcome<Answer<RawReply>> Connection::call(std::string);
-template Outcome<std::vector<SegmentReply>> Connection::call_for_many(std::string);
-template Outcome<std::vector<RawReply>> Connection::call_for_many(std::string);
+template Outcome<Empty> Connection::call_for_many(std::string, const std::function<void(SegmentReply&&)>&);
+template Outcome<Empty> Connection::call_for_many(std::string, const std::function<void(RawReply&&)>&);
 template Outcome<WatchReply> Connection::start_stream(std::string);
 template Outcome<WatchReply> Connection::next_of_stream(std::optional<std::int64_t>);
 

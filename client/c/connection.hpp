@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -58,9 +59,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     template <typename T>
     Outcome<Answer<T>> call(std::string message);
 
-    /// Sends a call that wants `more`, and waits for all its replies.
+    /// Sends a call that wants `more`, and hands each of its replies to `take` as it comes.
     template <typename T>
-    Outcome<std::vector<T>> call_for_many(std::string message);
+    Outcome<Empty> call_for_many(std::string message, const std::function<void(T&&)>& take);
 
     /// Sends a call that wants `more` and is answered without an end. From then on this connection is for
     /// next_of_stream() alone. Waits for the first reply, which may be a refusal.

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <utility>
+#include <vector>
 
 namespace shmd::client {
 namespace {
@@ -81,14 +82,15 @@ InfoPointer make_info(Segment&& segment) {
     return InfoPointer(new OwnedInfo(std::move(segment)));
 }
 
-InfoPointer make_info(std::vector<Segment> segments) {
-    InfoPointer first;
-    for (auto segment = segments.rbegin(); segment != segments.rend(); ++segment) {
-        InfoPointer info = make_info(std::move(*segment));
-        info->next = first.release();
-        first = std::move(info);
+void InfoChain::add(Segment&& segment) {
+    InfoPointer info = make_info(std::move(segment));
+    shmd_info* added = info.get();
+    if (last_) {
+        last_->next = info.release();
+    } else {
+        first_ = std::move(info);
     }
-    return first;
+    last_ = added;
 }
 
 Segment segment_of(const shmd_info& info) {

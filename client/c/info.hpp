@@ -3,7 +3,7 @@
 
 #include <memory>
 #include <string>
-#include <vector>
+#include <utility>
 
 #include "messages.hpp"
 #include "shmd/shmd.h"
@@ -17,8 +17,17 @@ struct FreeInfo {
 using InfoPointer = std::unique_ptr<shmd_info, FreeInfo>;
 
 [[nodiscard]] InfoPointer make_info(Segment&& segment);
-/// A chain in the same order; null for none.
-[[nodiscard]] InfoPointer make_info(std::vector<Segment> segments);
+/// Infos one behind the other, in the order in which they are added.
+class InfoChain {
+  public:
+    void add(Segment&& segment);
+    /// The first; null for none.
+    [[nodiscard]] InfoPointer take() && { return std::move(first_); }
+
+  private:
+    InfoPointer first_;
+    shmd_info* last_ = nullptr;
+};
 
 /// The way back, for infos from wherever the caller has them.
 [[nodiscard]] Segment segment_of(const shmd_info& info);

@@ -341,6 +341,7 @@ class Registry {
     std::int64_t next_id_;
     std::uint32_t last_attachment_;
     std::map<std::int64_t, std::unique_ptr<Entry>> by_id_;
+    std::map<std::int64_t, std::unique_ptr<Entry>>::iterator last_listed_ = by_id_.end();
     KeyIndex by_key_;
     std::unordered_map<std::uint32_t, Attachment> attachments_;
     std::set<HeldAttachments*> queued_;    // those with a queue

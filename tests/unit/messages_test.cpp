@@ -257,9 +257,15 @@ TEST_CASE("what an Open usually says is read without the parser, and only that")
         check_grant({plain, std::nullopt, 4294967295U, 252}, !key || *key == "a/b");
         check_grant({plain, true, 2, 0}, !key || *key == "a/b");
         check_grant({plain, false, 2, 0}, !key || *key == "a/b");
-        SegmentReply described{plain}, again;
-        CHECK(read_as_written(encode_reply(described), again) == (!key || *key == "a/b"));
-        if (!key || *key == "a/b") CHECK(described == again);
+        for (bool more : {false, true}) {
+            SegmentReply described{plain}, again;
+            bool continues = !more;
+            CHECK(read_as_written(encode_reply(described, more), again, continues) == (!key || *key == "a/b"));
+            if (!key || *key == "a/b") CHECK((described == again && continues == more));
+            auto decoded = decode_reply<SegmentReply>(encode_reply(described, more));
+            REQUIRE(decoded);
+            CHECK(decoded->continues == more);
+        }
     }
     plain.labels = {{"a", "b"}};
     check_grant({plain, std::nullopt, 1, 0}, false);

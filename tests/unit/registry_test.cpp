@@ -168,6 +168,30 @@ TEST_CASE("a listing goes through the ids in order") {
     CHECK(listed == ids);
 }
 
+TEST_CASE("listings go on behind what has been deleted, and several at once") {
+    Registry registry;
+    std::vector<std::int64_t> ids;
+    for (char key : std::string("abcdefgh")) ids.push_back(registry.add(entry(std::string(1, key))).id);
+    auto after = [&](std::int64_t id) {
+        Entry* found = registry.next_after(id);
+        return found ? found->id : 0;
+    };
+    CHECK(after(0) == ids[0]);
+    CHECK(after(ids[0]) == ids[1]);
+    registry.remove(*registry.find(ids[1]));
+    CHECK(after(ids[1]) == ids[2]);
+    CHECK(after(0) == ids[0]);  // another listing
+    CHECK(after(ids[2]) == ids[3]);
+    CHECK(after(ids[0]) == ids[2]);
+    CHECK(after(ids[6]) == ids[7]);
+    registry.remove(*registry.find(ids[7]));
+    CHECK(after(ids[7]) == 0);
+    CHECK(after(ids[6]) == 0);
+    std::int64_t added = registry.add(entry("i")).id;
+    CHECK(after(ids[7]) == added);
+    CHECK(after(added) == 0);
+}
+
 TEST_CASE("a waiter is woken when its key appears, by creation or publication, and not after its ticket") {
     Registry registry;
     HeldAttachments creator({1}, 1);
