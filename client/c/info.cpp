@@ -1,6 +1,8 @@
 #include "info.hpp"
 
+#include <cstdint>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -11,9 +13,11 @@ namespace {
 struct OwnedInfo : shmd_info {
     explicit OwnedInfo(Segment&& from);
 
-    Segment segment;
+    std::optional<std::string> key_text;
+    Labels labels_text;
     std::vector<shmd_label> label_views;
     std::vector<shmd_acl_entry> acl_entries;
+    std::vector<std::uint32_t> nodes;
 };
 
 std::int64_t or_never(const std::optional<std::int64_t>& time) {
@@ -24,40 +28,42 @@ std::optional<std::int64_t> unless_never(std::int64_t time) {
     return time < 0 ? std::nullopt : std::optional(time);
 }
 
-OwnedInfo::OwnedInfo(Segment&& from) : shmd_info{}, segment(std::move(from)) {
-    for (const auto& [name, value] : segment.labels) label_views.push_back({name.c_str(), value.c_str()});
-    id = segment.id;
-    key = segment.key ? segment.key->c_str() : nullptr;
-    size_bytes = static_cast<std::uint64_t>(segment.size_bytes);
-    mode = static_cast<unsigned>(segment.mode);
-    owner_uid = segment.owner_uid;
-    owner_gid = segment.owner_gid;
-    creator_uid = segment.creator_uid;
-    creator_gid = segment.creator_gid;
-    creator_pid = segment.creator_pid;
-    state = static_cast<shmd_state>(segment.state);
-    sealed = segment.sealed ? 1 : 0;
-    evictable = segment.evictable ? 1 : 0;
-    attachments = static_cast<std::uint64_t>(segment.attachments);
-    created_usec = segment.created_usec;
-    attached_usec = or_never(segment.attached_usec);
-    detached_usec = or_never(segment.detached_usec);
-    changed_usec = segment.changed_usec;
-    expires_usec = or_never(segment.expires_usec);
+OwnedInfo::OwnedInfo(Segment&& from)
+    : shmd_info{}, key_text(std::move(from.key)), nodes(std::move(from.numa_nodes)) {
+    if (!from.labels.empty()) labels_text = std::move(from.labels);
+    for (const auto& [name, value] : labels_text) label_views.push_back({name.c_str(), value.c_str()});
+    id = from.id;
+    key = key_text ? key_text->c_str() : nullptr;
+    size_bytes = static_cast<std::uint64_t>(from.size_bytes);
+    mode = static_cast<unsigned>(from.mode);
+    owner_uid = from.owner_uid;
+    owner_gid = from.owner_gid;
+    creator_uid = from.creator_uid;
+    creator_gid = from.creator_gid;
+    creator_pid = from.creator_pid;
+    state = static_cast<shmd_state>(from.state);
+    sealed = from.sealed ? 1 : 0;
+    evictable = from.evictable ? 1 : 0;
+    attachments = static_cast<std::uint64_t>(from.attachments);
+    created_usec = from.created_usec;
+    attached_usec = or_never(from.attached_usec);
+    detached_usec = or_never(from.detached_usec);
+    changed_usec = from.changed_usec;
+    expires_usec = or_never(from.expires_usec);
     labels = label_views.data();
     label_count = label_views.size();
-    lifetime = static_cast<shmd_lifetime>(segment.lifetime);
-    lease_usec = or_never(segment.lease_usec);
-    for (const AclEntry& entry : segment.acl) {
+    lifetime = static_cast<shmd_lifetime>(from.lifetime);
+    lease_usec = or_never(from.lease_usec);
+    for (const AclEntry& entry : from.acl) {
         acl_entries.push_back(
             {static_cast<shmd_acl_kind>(entry.kind), entry.id, static_cast<shmd_access>(entry.access)});
     }
     acl = acl_entries.data();
     acl_count = acl_entries.size();
-    capacity_bytes = static_cast<std::uint64_t>(segment.capacity_bytes);
-    huge_pages = static_cast<shmd_huge_pages>(segment.huge_pages);
-    numa_nodes = segment.numa_nodes.data();
-    numa_node_count = segment.numa_nodes.size();
+    capacity_bytes = static_cast<std::uint64_t>(from.capacity_bytes);
+    huge_pages = static_cast<shmd_huge_pages>(from.huge_pages);
+    numa_nodes = nodes.data();
+    numa_node_count = nodes.size();
 }
 
 static_assert(static_cast<int>(State::staged) == SHMD_STAGED && static_cast<int>(State::live) == SHMD_LIVE &&
