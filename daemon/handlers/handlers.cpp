@@ -1,7 +1,6 @@
 #include "handlers.hpp"
 
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,16 +12,10 @@
 namespace shmd {
 namespace {
 
-std::int64_t now_usec() {
-    timespec now{};
-    ::clock_gettime(CLOCK_REALTIME, &now);
-    return std::int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000;
-}
-
 // So far from where any other daemon began that they never meet.
 std::uint64_t random_number() {
     std::uint64_t number = 0;
-    if (::getrandom(&number, sizeof number, 0) != sizeof number) number = static_cast<std::uint64_t>(now_usec()) << 20;
+    if (::getrandom(&number, sizeof number, 0) != sizeof number) number = static_cast<std::uint64_t>(wall_usec()) << 20;
     return number;
 }
 
@@ -77,7 +70,7 @@ Handlers::Handlers(Registry& registry, Quota& quota, Blanks& blanks, KeyPolicy p
     : registry_(registry),
       quota_(quota),
       blanks_(blanks),
-      started_usec_(now_usec()),
+      started_usec_(wall_usec()),
       machine_bytes_(machine_memory()),
       policy_(std::move(policy)),
       orphans_(registry),

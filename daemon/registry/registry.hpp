@@ -30,6 +30,8 @@
 
 namespace shmd {
 
+/// Microseconds of CLOCK_REALTIME, as clients are told.
+[[nodiscard]] std::int64_t wall_usec();
 /// Microseconds of CLOCK_BOOTTIME: time that goes on in suspend and that nobody sets.
 [[nodiscard]] std::int64_t boot_usec();
 
