@@ -55,7 +55,13 @@ Attachment& Registry::take_in(Entry& entry, HeldAttachments& holder, std::uint32
 std::uint32_t Registry::prepare(Entry& entry, HeldAttachments& holder, Access access, Charge charge) {
     forget_prepared(holder);
     const std::uint32_t id = fresh_attachment_id();
-    prepared_.insert(&holder);
+    entry.prepared.push_back(&holder);
+    try {
+        prepared_.insert(&holder);
+    } catch (...) {
+        entry.prepared.pop_back();
+        throw;
+    }
     if (recorder_) recorder_->prepared();
     holder.queue_->prepared.emplace(id, &entry, access, wall_usec(), std::move(charge));
     if (!holder.queue_->queue.is_watched() && watchers_.concerns(entry)) holder.queue_->queue.set_watched(true);
@@ -65,6 +71,7 @@ std::uint32_t Registry::prepare(Entry& entry, HeldAttachments& holder, Access ac
 void Registry::begin_prepared(HeldAttachments& holder, std::int64_t said_usec) {
     HeldAttachments::Prepared begun = *std::exchange(holder.queue_->prepared, std::nullopt);
     prepared_.erase(&holder);
+    std::erase(begun.entry->prepared, &holder);
     if (recorder_) recorder_->prepared_no_more();
     const std::int64_t now = wall_usec();
     const std::int64_t usec = believed(said_usec, begun.since_usec, now);
@@ -78,15 +85,12 @@ void Registry::begin_prepared(HeldAttachments& holder, std::int64_t said_usec) {
 void Registry::forget_prepared(HeldAttachments& holder) {
     if (prepared_.erase(&holder) == 0) return;
     if (recorder_) recorder_->prepared_no_more();
-    holder.queue_->prepared->entry = nullptr;
+    std::erase(std::exchange(holder.queue_->prepared->entry, nullptr)->prepared, &holder);
     holder.queue_->prepared->charge.release();
 }
 
 void Registry::forget_prepared(const Entry& entry) {
-    for (auto next = prepared_.begin(); next != prepared_.end();) {
-        HeldAttachments& holder = **next++;
-        if (holder.queue_->prepared->entry == &entry) forget_prepared(holder);
-    }
+    while (!entry.prepared.empty()) forget_prepared(*entry.prepared.back());
 }
 
 std::uint32_t Registry::attach(Entry& entry, HeldAttachments& holder, Access access, Charge charge) {

@@ -64,7 +64,7 @@ bool Registry::catch_up(HeldAttachments& holder) {
 }
 
 bool Registry::catch_up(const Entry& entry) {
-    return entry.attachments.size() <= most_looked_at && end_queued_of(entry, most_caught_up) > 0;
+    return entry.attachments.size() + entry.prepared.size() <= most_looked_at && end_queued_of(entry, most_caught_up) > 0;
 }
 
 bool Registry::catch_up_wholly(const Entry& entry) {
@@ -78,7 +78,7 @@ std::size_t Registry::end_queued_of(const Entry& entry, std::size_t at_most) {
     std::vector<HeldAttachments*> many;
     std::span<HeldAttachments*> holders = some;
     std::size_t found = 0;
-    const std::size_t most = entry.attachments.size() + prepared_.size();
+    const std::size_t most = entry.attachments.size() + entry.prepared.size();
     if (most > some.size() && most > queued_.size()) {
         // Whoever attaches without end makes it no longer than that: everybody is looked at.
         many.assign(queued_.begin(), queued_.end());
@@ -92,9 +92,7 @@ std::size_t Registry::end_queued_of(const Entry& entry, std::size_t at_most) {
         for (const Attachment* each : entry.attachments) {
             if (each->holder->queue_ && (found == 0 || holders[found - 1] != each->holder)) holders[found++] = each->holder;
         }
-        for (HeldAttachments* each : prepared_) {
-            if (each->queue_->prepared->entry == &entry) holders[found++] = each;
-        }
+        for (HeldAttachments* each : entry.prepared) holders[found++] = each;
     }
     std::size_t ended = 0;
     for (holders = holders.first(found); !holders.empty() && ended < at_most;) {

@@ -59,6 +59,7 @@ struct Entry {
     std::int64_t size_bytes = 0;
     std::int64_t capacity_bytes = 0;
     std::vector<Attachment*> attachments;  // in no order
+    std::vector<HeldAttachments*> prepared;  // who may begin one by a queue
     std::int64_t created_usec = 0;
     std::optional<std::int64_t> attached_usec;
     std::optional<std::int64_t> detached_usec;
