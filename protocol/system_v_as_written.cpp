@@ -1,70 +1,11 @@
 #include "system_v_as_written.hpp"
 
-#include <cstddef>
 #include <cstdint>
-#include <limits>
 
-#include "limits.hpp"
+#include "written_text.hpp"
 
 namespace shmd::system_v {
 namespace {
-
-/// Goes through a text, and is no good from where it is not as expected.
-class Text {
-  public:
-    explicit Text(std::string_view text) : left_(text) {}
-
-    bool continues_with(std::string_view expected) {
-        bool there = good_ && left_.starts_with(expected);
-        if (there) left_.remove_prefix(expected.size());
-        return there;
-    }
-
-    Text& text(std::string_view expected) {
-        good_ = continues_with(expected);
-        return *this;
-    }
-
-    template <typename Int>
-    Text& integer(Int& out) {
-        const bool negative = continues_with("-");
-        // No more digits than a number on the wire has, and no zeros before it.
-        constexpr std::size_t most_digits = 16;
-        std::int64_t number = 0;
-        std::size_t digits = 0;
-        for (; digits < left_.size() && digits < most_digits; digits++) {
-            const auto digit = static_cast<unsigned char>(left_[digits] - '0');
-            if (digit > 9) break;
-            number = 10 * number + digit;
-        }
-        good_ = good_ && digits > 0 && (left_[0] != '0' || (digits == 1 && !negative));
-        if (negative) number = -number;
-        constexpr bool wide = sizeof(Int) == sizeof number;
-        good_ = good_ && number >= (wide ? -limits::integer : std::int64_t{std::numeric_limits<Int>::min()}) &&
-                number <= (wide ? limits::integer : std::int64_t{std::numeric_limits<Int>::max()});
-        out = static_cast<Int>(number);
-        left_.remove_prefix(digits);
-        return *this;
-    }
-
-    /// If the text goes on with this name.
-    template <typename Int>
-    Text& integer_if(std::string_view name, std::optional<Int>& out) {
-        return continues_with(name) ? integer(out.emplace()) : *this;
-    }
-
-    Text& boolean(bool& out) {
-        out = continues_with("true");
-        return out ? *this : text("false");
-    }
-
-    /// All was as expected, and nothing follows.
-    [[nodiscard]] bool complete() const { return good_ && left_.empty(); }
-
-  private:
-    std::string_view left_;
-    bool good_ = true;
-};
 
 template <typename T>
 std::optional<Call> call_if(bool sound, const T& body, bool oneway = false) {
@@ -75,7 +16,7 @@ std::optional<Call> call_if(bool sound, const T& body, bool oneway = false) {
 }  // namespace
 
 std::optional<Call> call_as_written(std::string_view message) {
-    Text text(message);
+    AsWritten text(message);
     if (!text.continues_with("{\"method\":\"io.shmd.SystemV.")) return std::nullopt;
     if (text.continues_with("Attach\",\"parameters\":{\"id\":")) {
         Attach call;
@@ -113,7 +54,7 @@ bool is_empty_as_written(std::string_view reply) {
 
 bool read_as_written(std::string_view reply, GetReply& out) {
     GetReply read;
-    Text text(reply);
+    AsWritten text(reply);
     text.text("{\"parameters\":{\"id\":").integer(read.id).text("}}");
     if (text.complete()) out = read;
     return text.complete();
@@ -121,7 +62,7 @@ bool read_as_written(std::string_view reply, GetReply& out) {
 
 bool read_as_written(std::string_view reply, AttachReply& out) {
     AttachReply read;
-    Text text(reply);
+    AsWritten text(reply);
     text.text("{\"parameters\":{\"sizeBytes\":").integer(read.size_bytes).text(",\"segmentId\":").integer(read.segment_id);
     text.integer_if(",\"attachment\":", read.attachment).integer_if(",\"fileDescriptor\":", read.file_descriptor);
     if (text.continues_with(",\"mayEndLate\":")) text.boolean(read.may_end_late.emplace());
@@ -132,7 +73,7 @@ bool read_as_written(std::string_view reply, AttachReply& out) {
 
 bool read_as_written(std::string_view reply, StatusReply& out) {
     Status read;
-    Text text(reply);
+    AsWritten text(reply);
     text.text("{\"parameters\":{\"status\":{\"id\":").integer(read.id);
     text.text(",\"index\":").integer(read.index);
     text.text(",\"key\":").integer(read.key);
