@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "libshmd_handles.hpp"
 #include "process.hpp"
@@ -112,6 +113,35 @@ TEST_CASE("what opening and closing costs" * doctest::skip(sanitized)) {
                   {"close", 1},
                   {"fcntl", 1},    // is it sealed
                   {"ioctl", 1}});  // has the client read what it was sent before; asked for every fourth
+}
+
+TEST_CASE("what a batch costs, its end included" * doctest::skip(sanitized)) {
+    Daemon daemon;
+    Client owner(daemon);
+    std::vector<Segment> made;
+    std::vector<std::string> names;
+    constexpr int count = 20;
+    for (int i = 0; i < count; i++) names.push_back("key" + std::to_string(i));
+    std::vector<const char*> keys;
+    for (const std::string& name : names) {
+        made.push_back(owner.create(name.c_str(), 4096));
+        keys.push_back(name.c_str());
+    }
+    auto open_and_close_all = [&](shmd_client* client) {
+        std::vector<shmd_segment*> segments(count);
+        if (shmd_open_many(client, keys.data(), keys.size(), SHMD_READ, segments.data(), nullptr) != count) fail(shmd_last_error()->message);
+        shmd_close_many(segments.data(), segments.size());
+    };
+    check_client(daemon, open_and_close_all,
+                 {{"sendmsg", 1},  // OpenMany; every Detach is put in the queue
+                  {"recvmsg", 4},  // reads grow with the reply
+                  {"fcntl", count},
+                  {"lseek", count},
+                  {"mmap", count},
+                  {"munmap", count},
+                  {"close", count},
+                  {"geteuid", 1},
+                  {"getegid", 1}});
 }
 
 TEST_CASE("what creating and deleting costs" * doctest::skip(sanitized)) {
